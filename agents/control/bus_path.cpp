@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agents/control/bus_path.hpp"
+
+#include "agents/control/bus_carrier.hpp"
+
+#include <utility>
+
+namespace ombt::agents {
+
+namespace control = wire::control;
+
+bus_path::bus_path(std::shared_ptr<bus_link> link, control::reply_address controller)
+    : link_(std::move(link)), controller_(std::move(controller)) {
+  target_.exchange = controller_.exchange;
+  target_.topic = controller_.topic;
+  target_.server = controller_.server;
+}
+
+void bus_path::send_pong(control::agent_kind kind, const std::string& name) {
+  queue({kind, name, nullptr, false});
+}
+
+void bus_path::send_result(control::agent_kind kind, const std::string& name, report figures,
+                           bool details) {
+  queue({kind, name, std::make_unique<report>(std::move(figures)), details});
+}
+
+void bus_path::queue(owed a) {
+  if (carrier() == nullptr) return;
+  if (waiting_.size() >= carrier()->settings_.answer_limit) {
+    ++carrier()->counters_.answers_lost;
+    return;
+  }
+  waiting_.push_back(std::move(a));
+  send_next();
+}
+
+void bus_path::send_next() {
+  std::string args;
+  while (carrier() != nullptr && in_flight_ < carrier()->settings_.window && !waiting_.empty()) {
+    const owed next = std::move(waiting_.front());
+    waiting_.pop_front();
+    args.clear();
+    drivers::request_message request;
+    if (next.figures == nullptr) {
+      request.method = wire_name(control::method::client_pong);
+      control::append_client_pong_args(args, next.kind, next.name);
+    } else {
+      request.method = wire_name(control::method::client_result);
+      control::append_client_result_args(args, next.name, next.kind, next.figures->results,
+                                         next.details ? &next.figures->details : nullptr);
+    }
+    request.args_json = args;
+    drivers::call_options options;
+    options.timeout = carrier()->settings_.timeout;
+    ++in_flight_;
+    in_flight(1);
+    carrier()->transport_->call(target_, request, options, *this, of_answer);
+  }
+}
+
+void bus_path::check_alive(std::function<void(bool)> answer) {
+  if (carrier() == nullptr) return;
+  asking_.push_back(std::move(answer));
+  if (asking_.size() > 1) return;  // one question at a time answers all that ask
+  drivers::request_message request;
+  request.method = wire_name(control::method::self_ready);
+  drivers::call_options options;
+  options.timeout = carrier()->settings_.ready_timeout;
+  in_flight(1);
+  carrier()->transport_->call(target_, request, options, *this, of_question);
+}
+
+void bus_path::on_complete(std::uint64_t tag, const drivers::outcome& result) {
+  const auto self = shared_from_this();
+  in_flight(-1);
+  if (tag == of_question) {
+    // A controller that answers with an exception is there all the same.
+    const bool alive = !result.error || result.error == errc::remote_exception;
+    for (auto& answer : std::exchange(asking_, {})) {
+      if (carrier() != nullptr) answer(alive);
+    }
+    return;
+  }
+  --in_flight_;
+  if (carrier() == nullptr) return;
+  if (!result.error) {
+    ++carrier()->counters_.answers;
+  } else {
+    ++carrier()->counters_.answers_lost;
+    carrier()->trouble_ =
+        "no answer from controller " + controller_.server + ": " + failure_name(result);
+    if (result.error == errc::messaging_timeout) {
+      carrier()->counters_.answers_lost += waiting_.size();
+      waiting_.clear();
+    }
+  }
+  send_next();
+}
+
+void bus_path::in_flight(int change) {
+  const bool before = operations_ > 0;
+  operations_ += change;
+  const bool now = operations_ > 0;
+  if (now && !before) link_->in_use.push_back(shared_from_this());
+  if (before && !now) std::erase(link_->in_use, shared_from_this());
+}
+
+}  // namespace ombt::agents

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agents/control/coordinator.hpp"
+
+#include <utility>
+
+namespace ombt::agents {
+
+using wire::control::agent_kind;
+
+void coordinator::on_ping(agent_kind kind, std::shared_ptr<answer_path> from) {
+  for (const std::string& name : host_.names(kind)) from->send_pong(kind, name);
+}
+
+void coordinator::on_run(agent_kind kind, const wire::control::run_test_request& request,
+                         std::shared_ptr<answer_path> from) {
+  std::deque<run>& queue = runs(kind);
+  if (queue.size() >= run_limit) {
+    ++refused_;
+    return;
+  }
+  queue.push_back({make_test_plan(request), std::move(from), 0, next_serial_++});
+  if (queue.size() == 1) {
+    start_first(kind);
+  } else {
+    suspect(kind);
+  }
+}
+
+void coordinator::start_first(agent_kind kind) {
+  std::deque<run>& queue = runs(kind);
+  while (!queue.empty()) {
+    queue.front().agents_left = host_.names(kind).size();
+    if (queue.front().agents_left > 0) break;
+    queue.pop_front();  // the agents have left
+  }
+  if (queue.empty()) return;
+  host_.start_run(kind, queue.front().plan);
+  suspect(kind);
+}
+
+void coordinator::suspect(agent_kind kind) {
+  const std::deque<run>& queue = runs(kind);
+  if (queue.size() < 2) return;
+  const run& first = queue.front();
+  if (queue.back().from->controller() == first.from->controller()) return;
+  first.from->check_alive([this, kind, serial = first.serial](bool alive) {
+    const std::deque<run>& now = runs(kind);
+    if (!alive && !now.empty() && now.front().serial == serial) host_.cancel_run(kind);
+  });
+}
+
+void coordinator::run_done(agent_kind kind, const std::string& name, report figures) {
+  std::deque<run>& queue = runs(kind);
+  if (queue.empty()) return;
+  run& first = queue.front();
+  first.from->send_result(kind, name, std::move(figures), first.plan->details);
+  if (--first.agents_left > 0) return;
+  queue.pop_front();
+  start_first(kind);
+}
+
+void coordinator::on_collect(agent_kind kind, std::shared_ptr<answer_path> from) {
+  const std::size_t agents = host_.names(kind).size();
+  if (agents == 0) return;
+  if (collections_.size() >= ticket_limit) {
+    ++refused_;
+    return;
+  }
+  const std::uint64_t ticket = next_ticket_++;
+  const std::string controller = from->controller().server;
+  collections_.emplace(ticket, collection{kind, std::move(from), agents});
+  host_.collect(kind, controller, ticket);
+}
+
+void coordinator::collected(std::uint64_t ticket, const std::string& name, report figures) {
+  const auto found = collections_.find(ticket);
+  if (found == collections_.end()) return;
+  collection& asked = found->second;
+  const bool details = wire::control::is_native_controller(asked.from->controller().server);
+  asked.from->send_result(asked.kind, name, std::move(figures), details);
+  if (--asked.agents_left == 0) collections_.erase(found);
+}
+
+bool coordinator::running(agent_kind kind) const noexcept {
+  return !runs_[static_cast<std::size_t>(kind)].empty();
+}
+
+}  // namespace ombt::agents

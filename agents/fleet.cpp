@@ -1,0 +1,455 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agents/fleet.hpp"
+
+#include "wire/configuration_error.hpp"
+#include "wire/oslo/transport_url.hpp"
+
+#include "agents/control/bus_carrier.hpp"
+#include "agents/control/coordinator.hpp"
+#include "agents/worker.hpp"
+
+#include <algorithm>
+#include <array>
+#include <condition_variable>
+#include <mutex>
+#include <set>
+#include <thread>
+#include <utility>
+
+namespace ombt::agents {
+
+namespace control = wire::control;
+using control::agent_kind;
+
+namespace {
+
+/// How long agents have to close their links: a broker takes about a millisecond for each.
+drivers::duration close_limit_for(std::size_t agents) {
+  return std::min<drivers::duration>(
+      std::chrono::seconds{5} + std::chrono::milliseconds{4} * static_cast<std::int64_t>(agents),
+      std::chrono::seconds{60});
+}
+/// And control after them.
+constexpr drivers::duration control_close_limit = std::chrono::seconds{2};
+/// How long threads have to say what their agents wait for.
+constexpr drivers::duration answer_limit = std::chrono::milliseconds{300};
+/// This much later even the loops that do not answer are stopped.
+constexpr drivers::duration stop_patience = std::chrono::seconds{5};
+
+/// One I/O thread.
+struct io_thread {
+  drivers::loop loop;
+  std::unique_ptr<worker> agents;
+  std::thread thread;
+};
+
+/// The "controller" of a caller in this process: gathers what the coordinator sends.
+class local_path final : public answer_path {
+ public:
+  explicit local_path(std::function<void(const std::string&, report)> take)
+      : take_(std::move(take)) {}
+  const control::reply_address& controller() const noexcept override { return nobody_; }
+  void send_pong(agent_kind, const std::string&) override {}
+  void send_result(agent_kind, const std::string& name, report figures, bool) override {
+    take_(name, std::move(figures));
+  }
+  void check_alive(std::function<void(bool)> answer) override { answer(true); }
+
+ private:
+  std::function<void(const std::string&, report)> take_;
+  control::reply_address nobody_;
+};
+
+}  // namespace
+
+class fleet::impl final : public worker_events, public agent_host, public drivers::timer_target {
+ public:
+  impl(fleet_plan plan, transport_factory make_transport);
+  ~impl();
+
+  const fleet_plan& plan() const noexcept { return plan_; }
+  void start(bool handle_signals);
+  bool wait_ready();
+  bool wait();
+  void stop();
+  /// Stops and waits for the threads. To be called before the destructor, which they must not meet.
+  void end_threads();
+  std::string failure() const;
+  std::string control_trouble() const;
+  std::vector<agent_report> gather(agent_kind kind,
+                                   const std::function<void(std::shared_ptr<answer_path>)>& ask);
+  coordinator& commands() noexcept { return coordinator_; }
+
+ private:
+  enum class state : std::uint8_t { made, starting, ready, stopping, stopped };
+
+  // worker_events, on any I/O thread: each is posted to the first loop.
+  void agent_ready(std::uint32_t number) override;
+  void agent_failed(std::uint32_t number, std::string why) override;
+  void run_done(agent_kind kind, std::uint32_t number, report figures) override;
+  void collected(std::uint64_t ticket, std::uint32_t number, report figures) override;
+
+  // agent_host, on the first loop.
+  std::vector<std::string> names(agent_kind kind) const override;
+  void start_run(agent_kind kind, std::shared_ptr<const test_plan> plan) override;
+  void cancel_run(agent_kind kind) override;
+  void collect(agent_kind kind, const std::string& controller, std::uint64_t ticket) override;
+  void leave(agent_kind kind) override;
+  void carrier_ready() override;
+  void carrier_failed(std::string why) override;
+  void on_timer(std::uint64_t which) override;
+
+  enum timer : std::uint64_t { ready_deadline, ready_grace, stop_deadline };
+
+  drivers::loop& first() noexcept { return threads_.front()->loop; }
+  /// Runs work(worker) on every I/O thread.
+  template <class Work>
+  void everywhere(Work work);
+  bool has(agent_kind kind) const noexcept {
+    return !plan_.control_names[static_cast<std::size_t>(kind)].empty() && !left_.contains(kind);
+  }
+  void make_agents();
+  void one_ready();
+  void fail(std::string why);
+  void begin_stop();
+  void agents_stopped();
+  void all_stopped();
+  void note_control_trouble();
+  void change_state(state to);
+
+  const fleet_plan plan_;
+  const transport_factory make_transport_;
+  const drivers::duration close_limit_ = close_limit_for(plan_.agents.size());
+  worker_settings settings_;
+  std::vector<std::unique_ptr<io_thread>> threads_;
+  coordinator coordinator_{*this};
+  std::unique_ptr<bus_carrier> carrier_;
+  std::vector<std::shared_ptr<output_file>> files_;  ///< of each agent; empty without --output
+  bool own_files_ = false;
+
+  // On the first loop.
+  std::set<agent_kind> left_;
+  std::size_t ready_wanted_ = 0;
+  std::size_t closing_ = 0;
+  std::array<drivers::loop::timer_id, 3> timers_{};
+
+  // Shared with the caller's thread.
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  state state_ = state::made;
+  bool was_ready_ = false;
+  std::string failure_;
+  std::string control_trouble_;
+};
+
+fleet::impl::impl(fleet_plan plan, transport_factory make_transport)
+    : plan_(std::move(plan)), make_transport_(std::move(make_transport)) {
+  {
+    // Drivers refuse what they cannot honour when a transport is made.
+    drivers::loop trial;
+    make_transport_(trial, plan_.bus);
+    if (plan_.control_bus) make_transport_(trial, plan_.control_bus);
+  }
+  settings_.make_transport = [this](drivers::loop& loop) {
+    return make_transport_(loop, plan_.bus);
+  };
+  settings_.topic = plan_.options.topic;
+  settings_.timeout = plan_.timeout;
+  settings_.rpc_server.at.exchange = control::rpc_test_exchange;
+  settings_.rpc_server.at.topic = control::rpc_test_topic(plan_.options.topic);
+  const auto& defaults = plan_.bus->messaging.defaults;
+  settings_.rpc_server.serve.ping = defaults.rpc_ping_enabled;
+  settings_.rpc_server.serve.executor_slots = defaults.executor_thread_pool_size;
+  settings_.rpc_server.takes = plan_.takes;
+  settings_.listener.at.exchange = control::notify_test_exchange;
+  settings_.listener.at.topic = control::notify_test_topic(plan_.options.topic);
+  settings_.listener.pool = plan_.options.pool;
+  if (plan_.options.output.empty()) return;
+  for (std::size_t i = 0; i < plan_.agents.size(); ++i) {
+    const std::string path = output_path(plan_.options.output, static_cast<int>(i), own_files_);
+    files_.push_back(i == 0 || own_files_ ? std::make_shared<output_file>(path) : files_.front());
+  }
+}
+
+void fleet::impl::end_threads() {
+  stop();
+  for (const auto& t : threads_) {
+    if (t->thread.joinable()) t->thread.join();
+  }
+}
+
+fleet::impl::~impl() {
+  carrier_.reset();
+  // Agents go before the loops that their timers and connections are on.
+  for (const auto& t : threads_) t->agents.reset();
+}
+
+void fleet::impl::make_agents() {
+  const std::size_t wanted =
+      std::min(static_cast<std::size_t>(plan_.options.threads), plan_.agents.size());
+  for (std::size_t i = 0; i < wanted; ++i) {
+    auto& made = threads_.emplace_back(std::make_unique<io_thread>());
+    made->agents = std::make_unique<worker>(made->loop, settings_, *this);
+  }
+  // Round robin, so that every thread has its share of each kind.
+  for (std::size_t i = 0; i < plan_.agents.size(); ++i) {
+    const agent_description& agent = plan_.agents[i];
+    threads_[i % wanted]->agents->add(agent.kind, agent.name, static_cast<std::uint32_t>(i),
+                                      files_.empty() ? nullptr : files_[i],
+                                      !own_files_ && plan_.agents.size() > 1);
+  }
+}
+
+void fleet::impl::start(bool handle_signals) {
+  make_agents();
+  ready_wanted_ = plan_.agents.size() + (plan_.control_bus ? 1 : 0);
+  change_state(state::starting);
+  if (handle_signals) first().on_termination([this](int) { begin_stop(); });
+  timers_[ready_deadline] =
+      first().start_timer(drivers::steady_clock::now() + plan_.timeout, *this, ready_deadline);
+  if (plan_.control_bus) {
+    bus_carrier_settings settings;
+    settings.topic = plan_.options.topic;
+    settings.unique = plan_.options.unique;
+    settings.timeout = plan_.timeout;
+    for (const agent_kind kind : control::agent_kinds) {
+      if (has(kind)) {
+        settings.endpoints.push_back({kind, plan_.control_names[static_cast<std::size_t>(kind)]});
+      }
+    }
+    carrier_ = std::make_unique<bus_carrier>(first(), std::move(settings), coordinator_,
+                                             make_transport_(first(), plan_.control_bus));
+    first().post([this] { carrier_->start(); });
+  }
+  everywhere([](worker& w) { w.start(); });
+  for (const auto& t : threads_) {
+    t->thread = std::thread([&loop = t->loop] { loop.run(); });
+  }
+}
+
+template <class Work>
+void fleet::impl::everywhere(Work work) {
+  for (const auto& t : threads_) {
+    t->loop.post([&agents = *t->agents, work] { work(agents); });
+  }
+}
+
+void fleet::impl::change_state(state to) {
+  const std::lock_guard lock(mutex_);
+  state_ = to;
+  if (to == state::ready) was_ready_ = true;
+  changed_.notify_all();
+}
+
+bool fleet::impl::wait_ready() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return state_ > state::starting; });
+  return was_ready_ && failure_.empty();
+}
+
+bool fleet::impl::wait() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return state_ == state::stopped || state_ == state::made; });
+  return failure_.empty();
+}
+
+void fleet::impl::stop() {
+  if (threads_.empty()) return;
+  first().post([this] { begin_stop(); });
+}
+
+std::string fleet::impl::failure() const {
+  const std::lock_guard lock(mutex_);
+  return failure_;
+}
+
+std::string fleet::impl::control_trouble() const {
+  const std::lock_guard lock(mutex_);
+  return control_trouble_;
+}
+
+void fleet::impl::agent_ready(std::uint32_t) {
+  first().post([this] { one_ready(); });
+}
+
+void fleet::impl::agent_failed(std::uint32_t number, std::string why) {
+  first().post([this, number, why = std::move(why)] {
+    const agent_description& agent = plan_.agents[number];
+    fail(std::string(words(agent.kind)) + ' ' + agent.name + ": " + why);
+  });
+}
+
+void fleet::impl::run_done(agent_kind kind, std::uint32_t number, report figures) {
+  first().post([this, kind, number, held = std::make_shared<report>(std::move(figures))] {
+    coordinator_.run_done(kind, plan_.agents[number].name, std::move(*held));
+    note_control_trouble();
+  });
+}
+
+void fleet::impl::collected(std::uint64_t ticket, std::uint32_t number, report figures) {
+  first().post([this, ticket, number, held = std::make_shared<report>(std::move(figures))] {
+    coordinator_.collected(ticket, plan_.agents[number].name, std::move(*held));
+  });
+}
+
+std::vector<std::string> fleet::impl::names(agent_kind kind) const {
+  std::vector<std::string> found;
+  if (!has(kind)) return found;
+  for (const agent_description& agent : plan_.agents) {
+    if (agent.kind == kind) found.push_back(agent.name);
+  }
+  return found;
+}
+
+void fleet::impl::start_run(agent_kind kind, std::shared_ptr<const test_plan> plan) {
+  everywhere([kind, plan](worker& w) { w.run(kind, plan); });
+}
+
+void fleet::impl::cancel_run(agent_kind kind) {
+  everywhere([kind](worker& w) { w.cancel_run(kind); });
+}
+
+void fleet::impl::collect(agent_kind kind, const std::string& controller, std::uint64_t ticket) {
+  everywhere([kind, controller, ticket](worker& w) { w.collect(kind, controller, ticket); });
+}
+
+void fleet::impl::leave(agent_kind kind) {
+  if (!has(kind)) return;
+  left_.insert(kind);
+  everywhere([kind, limit = close_limit_](worker& w) { w.leave(kind, limit); });
+  const auto& all = control::agent_kinds;
+  if (std::none_of(all.begin(), all.end(), [this](agent_kind k) { return has(k); })) begin_stop();
+}
+
+void fleet::impl::carrier_ready() { one_ready(); }
+
+void fleet::impl::carrier_failed(std::string why) { fail("the control bus: " + why); }
+
+void fleet::impl::one_ready() {
+  if (--ready_wanted_ > 0 || state_ != state::starting) return;
+  first().cancel_timer(timers_[ready_deadline]);
+  change_state(state::ready);
+}
+
+void fleet::impl::on_timer(std::uint64_t which) {
+  if (which == stop_deadline) {
+    all_stopped();
+    return;
+  }
+  if (state_ != state::starting) return;
+  if (which == ready_deadline) {
+    // The agents say what they wait for; should they all be ready, it is the control bus.
+    everywhere([](worker& w) { w.fail_unready(); });
+    timers_[ready_grace] =
+        first().start_timer(drivers::steady_clock::now() + answer_limit, *this, ready_grace);
+    return;
+  }
+  std::string why = "the bus has not answered";
+  if (carrier_ && !carrier_->last_trouble().empty()) why = carrier_->last_trouble();
+  fail("the control bus: not ready in time: " + why);
+}
+
+void fleet::impl::fail(std::string why) {
+  if (state_ >= state::stopping) return;
+  {
+    const std::lock_guard lock(mutex_);
+    if (failure_.empty()) failure_ = wire::oslo::mask_passwords(why);
+  }
+  begin_stop();
+}
+
+void fleet::impl::begin_stop() {
+  if (state_ >= state::stopping) return;
+  note_control_trouble();
+  change_state(state::stopping);
+  timers_[stop_deadline] = first().start_timer(
+      drivers::steady_clock::now() + close_limit_ + control_close_limit + stop_patience, *this,
+      stop_deadline);
+  closing_ = threads_.size();
+  everywhere([this](worker& w) {
+    w.stop(close_limit_, [this] { first().post([this] { agents_stopped(); }); });
+  });
+}
+
+void fleet::impl::agents_stopped() {
+  if (--closing_ > 0) return;
+  if (carrier_) {
+    carrier_->stop(control_close_limit, [this] { all_stopped(); });
+  } else {
+    all_stopped();
+  }
+}
+
+void fleet::impl::all_stopped() {
+  if (state_ == state::stopped) return;
+  for (const auto t : timers_) first().cancel_timer(t);
+  for (const auto& t : threads_) t->loop.stop();
+  change_state(state::stopped);
+}
+
+void fleet::impl::note_control_trouble() {
+  if (!carrier_) return;
+  const carrier_counters& counted = carrier_->counters();
+  if (counted.refused == 0 && counted.answers_lost == 0 && coordinator_.refused() == 0) return;
+  std::string text = std::to_string(counted.refused) + " commands refused";
+  if (!carrier_->last_refusal().empty()) text += " (last: " + carrier_->last_refusal() + ")";
+  text += ", " + std::to_string(coordinator_.refused()) + " too many, " +
+          std::to_string(counted.answers_lost) + " answers lost";
+  const std::lock_guard lock(mutex_);
+  control_trouble_ = wire::oslo::mask_passwords(text);
+}
+
+std::vector<agent_report> fleet::impl::gather(
+    agent_kind kind, const std::function<void(std::shared_ptr<answer_path>)>& ask) {
+  struct gathered {
+    std::vector<agent_report> reports;
+    std::size_t wanted = 0;
+  };
+  const auto all = std::make_shared<gathered>();
+  for (const agent_description& agent : plan_.agents) all->wanted += agent.kind == kind ? 1 : 0;
+  if (all->wanted == 0 || threads_.empty()) return {};
+  const auto path =
+      std::make_shared<local_path>([this, all, kind](const std::string& name, report figures) {
+        const std::lock_guard lock(mutex_);
+        all->reports.push_back({{kind, name}, std::move(figures)});
+        changed_.notify_all();
+      });
+  first().post([ask, path] { ask(path); });
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock,
+                [&] { return all->reports.size() >= all->wanted || state_ >= state::stopping; });
+  if (all->reports.size() < all->wanted) return {};
+  return std::move(all->reports);
+}
+
+fleet::fleet(fleet_plan plan) : fleet(std::move(plan), &drivers::transport::make) {}
+fleet::fleet(fleet_plan plan, transport_factory make_transport)
+    : impl_(std::make_unique<impl>(std::move(plan), std::move(make_transport))) {}
+fleet::~fleet() { impl_->end_threads(); }
+
+const fleet_plan& fleet::plan() const noexcept { return impl_->plan(); }
+void fleet::start(bool handle_signals) { impl_->start(handle_signals); }
+bool fleet::wait_ready() { return impl_->wait_ready(); }
+bool fleet::wait() { return impl_->wait(); }
+void fleet::stop() { impl_->stop(); }
+std::string fleet::failure() const { return impl_->failure(); }
+std::string fleet::control_trouble() const { return impl_->control_trouble(); }
+
+std::vector<agent_report> fleet::run_test(control::test_kind test,
+                                          const control::test_parameters& parameters) {
+  control::run_test_request request;
+  request.test = test;
+  request.parameters = parameters;
+  const agent_kind kind = control::client_kind(test);
+  return impl_->gather(kind, [this, kind, request](std::shared_ptr<answer_path> path) {
+    impl_->commands().on_run(kind, request, std::move(path));
+  });
+}
+
+std::vector<agent_report> fleet::collect(agent_kind kind) {
+  return impl_->gather(kind, [this, kind](std::shared_ptr<answer_path> path) {
+    impl_->commands().on_collect(kind, std::move(path));
+  });
+}
+
+}  // namespace ombt::agents

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agents/fleet_options.hpp"
+
+#include "wire/configuration_error.hpp"
+#include "wire/oslo/messages.hpp"
+#include "wire/oslo/options.hpp"
+
+#include "agents/measure/output_file.hpp"
+
+#include <climits>
+
+#include <cstdio>
+#include <unistd.h>
+
+namespace ombt::agents {
+namespace {
+
+namespace control = wire::control;
+namespace oslo = wire::oslo;
+using control::agent_kind;
+
+/// Servers come first, so that they listen before anybody sends.
+constexpr std::array<agent_kind, 4> start_order = {agent_kind::rpc_server, agent_kind::listener,
+                                                   agent_kind::rpc_client, agent_kind::notifier};
+
+int count_of(const fleet_options& options, agent_kind kind) {
+  switch (kind) {
+    case agent_kind::rpc_client:
+      return options.rpc_clients;
+    case agent_kind::rpc_server:
+      return options.rpc_servers;
+    case agent_kind::listener:
+      return options.listeners;
+    case agent_kind::notifier:
+      return options.notifiers;
+  }
+  return 0;
+}
+
+void check_range(const char* what, double value, double least, double most) {
+  if (!(value >= least && value <= most)) {
+    const auto text = [](double n) {
+      char digits[32];
+      std::snprintf(digits, sizeof digits, "%.10g", n);
+      return std::string(digits);
+    };
+    throw configuration_error(std::string(what) + " must be from " + text(least) + " to " +
+                              text(most));
+  }
+}
+
+/// Names travel in queue names and routing keys: any text without control characters will do.
+void check_name(const char* what, const std::string& text) {
+  for (const char c : text) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
+      throw configuration_error(std::string(what) + " has a control character");
+    }
+  }
+}
+
+std::string host_name() {
+  char buffer[HOST_NAME_MAX + 1] = {};
+  if (::gethostname(buffer, sizeof buffer - 1) != 0 || buffer[0] == '\0') return "localhost";
+  return buffer;
+}
+
+std::shared_ptr<const drivers::transport_settings> settings_for(const oslo::options_file& file,
+                                                                std::string_view url,
+                                                                const drivers::topology& topology,
+                                                                const std::string& program) {
+  auto settings = std::make_shared<drivers::transport_settings>();
+  settings->messaging = oslo::make_messaging_options(file, url);
+  settings->topology = topology;
+  settings->program = program;
+  return settings;
+}
+
+void name_agents(fleet_plan& plan) {
+  const fleet_options& options = plan.options;
+  int total = 0;
+  for (const agent_kind kind : start_order) total += count_of(options, kind);
+  const std::string host = host_name();
+  std::uint32_t number = 0;
+  for (const agent_kind kind : start_order) {
+    const int count = count_of(options, kind);
+    if (count == 0) continue;
+    const oslo::hex_id id = oslo::make_hex_id();
+    const std::string base = options.name.empty() ? control::agent_name(options.topic, kind, host,
+                                                                        ::getpid(), oslo::view(id))
+                                                  : options.name;
+    const bool numbered = options.name.empty() ? count > 1 : total > 1;
+    for (int i = 0; i < count; ++i, ++number) {
+      plan.agents.push_back({kind, numbered ? base + '-' + std::to_string(number) : base});
+    }
+    plan.control_names[static_cast<std::size_t>(kind)] =
+        count == 1 ? plan.agents.back().name : base;
+  }
+  // The longest name on the bus is "<control topic>.<agent>".
+  for (const agent_description& agent : plan.agents) {
+    const std::string topic = control::agent_topic(agent.kind, options.topic, options.unique);
+    if (topic.size() + 1 + agent.name.size() > control::name_limit) {
+      throw configuration_error("the topic and the agents' names are too long together: \"" +
+                                topic + "." + agent.name + "\" is above " +
+                                std::to_string(control::name_limit) + " bytes");
+    }
+  }
+}
+
+}  // namespace
+
+fleet_plan make_fleet_plan(fleet_options options) {
+  check_range("the number of RPC clients", options.rpc_clients, 0, most_agents);
+  check_range("the number of RPC servers", options.rpc_servers, 0, most_agents);
+  check_range("the number of listeners", options.listeners, 0, most_agents);
+  check_range("the number of notifiers", options.notifiers, 0, most_agents);
+  check_range("the number of threads", options.threads, 1, most_threads);
+  check_range("the timeout", options.timeout, 0.001, 1e6);
+  if (options.rpc_clients + options.rpc_servers + options.listeners + options.notifiers == 0) {
+    throw configuration_error("no agents asked for");
+  }
+  if (options.topic.empty()) throw configuration_error("the topic is empty");
+  check_name("the topic", options.topic);
+  check_name("the name", options.name);
+  check_name("the pool", options.pool);
+
+  fleet_plan plan;
+  plan.timeout =
+      std::chrono::duration_cast<drivers::duration>(std::chrono::duration<double>(options.timeout));
+  plan.takes = service_time::parse(options.service_time);
+  const auto topology = drivers::topology::parse(options.topology);
+  oslo::options_file file;
+  if (!options.oslo_config.empty()) file = oslo::options_file::load(options.oslo_config);
+  if (options.url.empty() && file.defaults.transport_url.empty()) options.url = default_url;
+  plan.bus = settings_for(file, options.url, topology, options.program);
+  if (options.control) {
+    // Control is no part of what is measured: one connection is enough for it.
+    drivers::topology lean;
+    lean.mode = drivers::topology::kind::lean;
+    const std::string& url = options.control_url.empty() ? options.url : options.control_url;
+    plan.control_bus = settings_for(file, url, lean, options.program);
+  }
+  bool own = false;
+  output_path(options.output, 0, own);
+  plan.options = std::move(options);
+  name_agents(plan);
+  return plan;
+}
+
+std::vector<std::string> fleet_plan::ready_lines() const {
+  std::vector<std::string> lines;
+  for (const agent_description& agent : agents) {
+    lines.push_back(std::string(words(agent.kind)) + ' ' + agent.name + " is ready");
+  }
+  return lines;
+}
+
+}  // namespace ombt::agents

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+// ombt-agent: any number of test agents in one process. The command line, and nothing else.
+#include "wire/oslo/transport_url.hpp"
+
+#include "agents/command_line_mask.hpp"
+#include "agents/run_fleet.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <cstdio>
+#include <string>
+
+namespace {
+
+constexpr const char* description =
+    "Runs test agents on a message bus: RPC servers that answer, RPC clients that call,\n"
+    "notifiers and listeners. They do nothing by themselves; ombt-controller (or ombt's own\n"
+    "controller) finds them by their topic and has them run a test.";
+
+constexpr const char* examples =
+    "Examples:\n"
+    "  One server and ten clients in this terminal, on a local RabbitMQ:\n"
+    "    ombt-agent --url rabbit://localhost --rpc-server 1 --rpc-client 10\n"
+    "  The same in the background; the command returns when all are ready:\n"
+    "    ombt-agent --url rabbit://localhost --rpc-server 1 --rpc-client 10 --daemon\n"
+    "  Then, from anywhere that reaches the bus:\n"
+    "    ombt-controller --url rabbit://localhost rpc-call --calls 1000\n"
+    "    ombt-controller --url rabbit://localhost shutdown\n"
+    "  A thousand clients with one connection each on four I/O threads, their control traffic\n"
+    "  on another bus:\n"
+    "    ombt-agent --url rabbit://bus:5672 --control rabbit://other:5672 --rpc-client 1000 \\\n"
+    "      --topology lean --threads 4\n"
+    "  Servers that take 5 ms on average for each request, and a file of every message a server:\n"
+    "    ombt-agent --rpc-server 4 --service-time exp:5ms --output 'server-%n.jsonl'\n"
+    "\n"
+    "The agents leave on the controller's shutdown, SIGTERM or SIGINT.\n"
+    "Exit status: 0 left as told, 1 the bus or an agent failed, 2 a setting is wrong.\n";
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  ombt::agents::fleet_options options;
+  bool background = false;
+  bool debug = false;
+  CLI::App app(description, "ombt-agent");
+  app.footer(examples);
+  app.set_version_flag("--version", "ombt-agent " OMBT_VERSION);
+  app.get_formatter()->column_width(28);
+
+  app.add_option("--rpc-server", options.rpc_servers, "RPC servers to run")->type_name("N");
+  app.add_option("--rpc-client", options.rpc_clients, "RPC clients to run")->type_name("N");
+  app.add_option("--listener", options.listeners, "notification listeners to run")->type_name("N");
+  app.add_option("--notifier", options.notifiers, "notifiers to run")->type_name("N");
+  app.add_option(
+         "--url", options.url,
+         "bus under test, as oslo.messaging writes it: rabbit://user:password@host:port/vhost "
+         "(default rabbit://localhost:5672)")
+      ->type_name("URL")
+      ->envname("OMBT_URL");
+  app.add_option("--control", options.control_url,
+                 "bus that controllers are heard on (default: as --url)")
+      ->type_name("URL")
+      ->envname("OMBT_CONTROL");
+  app.add_option("--topic", options.topic,
+                 "agents and controllers of the same topic find each other")
+      ->type_name("T")
+      ->capture_default_str();
+  app.add_flag("--unique", options.unique,
+               "be heard under the control topic \"singleton\", as ombt's --unique");
+  app.add_option("--oslo-config", options.oslo_config,
+                 "oslo.config file with [DEFAULT], [oslo_messaging_rabbit], [oslo_messaging_amqp]")
+      ->type_name("FILE");
+  app.add_option("--name", options.name,
+                 "name of the agent; several get -0, -1, … (default: generated)")
+      ->type_name("PREFIX");
+  app.add_option("--timeout", options.timeout,
+                 "seconds an operation may take, and the agents may take to be ready")
+      ->type_name("S")
+      ->capture_default_str();
+  app.add_option("--topology", options.topology,
+                 "connections: oslo (as the Python library), lean (one an agent), shared:N (N a "
+                 "thread)")
+      ->type_name("KIND")
+      ->capture_default_str();
+  app.add_option("--threads", options.threads, "I/O threads that the agents are spread over")
+      ->type_name("K")
+      ->capture_default_str();
+  app.add_option("--service-time", options.service_time,
+                 "how long an RPC server takes for a request: 5ms always, exp:5ms on average "
+                 "(default: no time)")
+      ->type_name("TIME");
+  app.add_option("--pool", options.pool, "pool of the listeners: its members share notifications")
+      ->type_name("P");
+  app.add_option("--output", options.output,
+                 "write a JSON line a message; %n in the name is the agent's number and makes a "
+                 "file an agent")
+      ->type_name("FILE");
+  app.add_flag("--daemon", background, "return when the agents are ready, and leave them running");
+  app.add_flag("--debug", debug, "say on standard error what is used");
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    if (e.get_exit_code() == 0) return app.exit(e);
+    std::fprintf(stderr, "ombt-agent: %s (see ombt-agent --help)\n",
+                 ombt::wire::oslo::mask_passwords(e.what()).c_str());
+    return ombt::agents::exit_configuration;
+  }
+  ombt::agents::mask_command_line(argc, argv);
+  if (options.rpc_servers == 0 && options.rpc_clients == 0 && options.listeners == 0 &&
+      options.notifiers == 0) {
+    std::fprintf(stderr,
+                 "ombt-agent: no agents asked for: give --rpc-server, --rpc-client, --listener or "
+                 "--notifier (see ombt-agent --help)\n");
+    return ombt::agents::exit_configuration;
+  }
+  return ombt::agents::run_fleet("ombt-agent", options, background, debug);
+}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agents/measure/recorder.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+namespace ombt::agents {
+
+void report::merge(const report& other) {
+  results.merge(other.results);
+  if (other.details.negative_samples > 0) {
+    details.negative_min = details.negative_samples > 0
+                               ? std::min(details.negative_min, other.details.negative_min)
+                               : other.details.negative_min;
+    details.negative_samples += other.details.negative_samples;
+  }
+  details.latency.merge(other.details.latency);
+}
+
+void recorder::success(double end, std::chrono::nanoseconds latency) {
+  const auto nanoseconds = latency.count() > 0 ? latency.count() : 0;
+  report_.results.add_success(static_cast<double>(nanoseconds) / 1e6);
+  report_.results.saw_time(end);
+  report_.details.latency.record(static_cast<std::uint64_t>(nanoseconds));
+}
+
+void recorder::arrival(double arrival, double sent) {
+  const double seconds = arrival - sent;
+  report_.results.saw_time(arrival);
+  if (seconds >= 0) {
+    report_.results.add_success(seconds * 1e3);
+    // A sender's clock may be years off: what no histogram holds is counted as overflow.
+    const double nanoseconds = std::min(seconds * 1e9, 1e18);
+    report_.details.latency.record(static_cast<std::uint64_t>(nanoseconds));
+    return;
+  }
+  ++report_.results.msgs_ok;
+  const double milliseconds = seconds * 1e3;
+  auto& details = report_.details;
+  details.negative_min =
+      details.negative_samples > 0 ? std::min(details.negative_min, milliseconds) : milliseconds;
+  ++details.negative_samples;
+}
+
+void recorder::failure(double end, std::string_view error) {
+  report_.results.add_failure(error);
+  report_.results.saw_time(end);
+}
+
+report recorder::take() { return std::exchange(report_, report{}); }
+
+std::string failure_name(const drivers::outcome& outcome) {
+  if (outcome.error.category() != ombt_category()) return outcome.error.message();
+  const auto code = static_cast<errc>(outcome.error.value());
+  std::string name = name_of(code);
+  switch (code) {
+    case errc::remote_exception:
+      if (outcome.exception != nullptr) name += ": " + outcome.exception->class_name;
+      break;
+    case errc::delivery_failure:
+    case errc::bus_unreachable:
+    case errc::authentication_failed:
+    case errc::vhost_refused:
+    case errc::wrong_protocol:
+    case errc::protocol_error:
+    case errc::channel_refused:
+      if (!outcome.detail.empty()) name.append(": ").append(outcome.detail);
+      break;
+    default:
+      break;
+  }
+  return name;
+}
+
+}  // namespace ombt::agents

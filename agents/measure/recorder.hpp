@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// What one agent measured since its last report: ombt's results record, a histogram of the same
+// latencies in nanoseconds, and what the clocks made negative. Owns the counting, not the clocks:
+// instants come in. One thread.
+
+#include "wire/control/results.hpp"
+#include "wire/error.hpp"
+
+#include "drivers/transport.hpp"
+
+#include <chrono>
+#include <string>
+#include <string_view>
+
+namespace ombt::agents {
+
+/// An agent's figures, detached from it.
+struct report {
+  wire::control::results results;
+  wire::control::result_details details;
+
+  void merge(const report& other);
+};
+
+class recorder {
+ public:
+  /// A round trip that succeeded. The end is epoch seconds.
+  void success(double end, std::chrono::nanoseconds latency);
+  /// A message that arrived at `arrival` and was sent at `sent` (epoch seconds by its sender's
+  /// clock). One that seems to come from the future counts as received and as a negative sample.
+  void arrival(double arrival, double sent);
+  /// An operation that failed, with its named error; its duration goes nowhere.
+  void failure(double end, std::string_view error);
+  /// An error that is no failed message.
+  void error(std::string_view text) { report_.results.count_error(text); }
+  /// Widens the test interval (epoch seconds).
+  void saw_time(double epoch) { report_.results.saw_time(epoch); }
+
+  /// Messages since the last take().
+  std::uint64_t messages() const noexcept {
+    return report_.results.msgs_ok + report_.results.msgs_fail;
+  }
+  const report& current() const noexcept { return report_; }
+  /// Hands over what was counted and starts from zero.
+  report take();
+
+ private:
+  report report_;
+};
+
+/// The name under which results count a failed operation: the error's name; with a remote
+/// exception "remote_exception: <class>"; with the bus's own words behind it where they tell the
+/// cause ("channel_refused: NOT_FOUND - …").
+std::string failure_name(const drivers::outcome& outcome);
+
+}  // namespace ombt::agents

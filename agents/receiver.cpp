@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agents/receiver.hpp"
+
+#include "agents/test_plan.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace ombt::agents {
+
+receiver::receiver(wire::control::agent_kind kind, std::string name, std::uint32_t number,
+                   receiver_owner& owner, std::unique_ptr<drivers::transport> transport)
+    : owner_(owner),
+      transport_(std::move(transport)),
+      name_(std::move(name)),
+      number_(number),
+      kind_(kind) {}
+
+void receiver::log_to(std::unique_ptr<message_log> log) {
+  log_ = std::move(log);
+  log_->agent(name_, wire_name(kind_));
+}
+
+void receiver::start() {
+  state_ = state::starting;
+  listener_ = listen(*transport_);
+}
+
+void receiver::listening() {
+  trouble_.clear();
+  if (state_ != state::starting) return;
+  state_ = state::serving;
+  owner_.on_ready(*this);
+}
+
+void receiver::listener_error(error_code error, std::string_view detail, bool final) {
+  trouble_ = error.message();
+  if (!detail.empty()) trouble_.append(": ").append(detail);
+  if (!final || (state_ != state::starting && state_ != state::serving)) return;
+  state_ = state::failed;
+  owner_.on_failed(*this, trouble_);
+}
+
+std::string receiver::last_trouble() const {
+  if (!trouble_.empty()) return trouble_;
+  return transport_->last_error();
+}
+
+void receiver::count_arrival(double sent, std::string_view msgid) {
+  if (state_ == state::closing || state_ == state::closed) return;
+  const double arrival = epoch_now();
+  recorder* figures = &others_;
+  if (!tagged_.empty()) {
+    if (tagged* known = find(wire::control::run_tag_of_message(msgid))) figures = &known->figures;
+  }
+  figures->arrival(arrival, sent);
+  if (log_) log_->received(msgid, sent, arrival);
+}
+
+receiver::tagged* receiver::find(std::string_view tag) noexcept {
+  if (tag.size() != tag_size) return nullptr;
+  for (tagged& t : tagged_) {
+    if (std::string_view(t.tag.data(), tag_size) == tag) return &t;
+  }
+  return nullptr;
+}
+
+receiver::tagged& receiver::know(std::string_view tag) {
+  if (tagged* known = find(tag)) return *known;
+  if (tagged_.size() >= tag_limit) {
+    // The controller that has been silent longest is taken for gone, and so are its messages.
+    tagged_.erase(
+        std::min_element(tagged_.begin(), tagged_.end(),
+                         [](const tagged& a, const tagged& b) { return a.asked < b.asked; }));
+  }
+  tagged& added = tagged_.emplace_back();
+  std::copy(tag.begin(), tag.end(), added.tag.begin());
+  return added;
+}
+
+report receiver::collect(std::string_view controller) {
+  report collected = others_.take();
+  const std::string_view tag = wire::control::run_tag_of(controller);
+  if (tag.size() == tag_size) {
+    tagged& known = know(tag);
+    known.asked = ++asks_;
+    collected.merge(known.figures.take());
+  }
+  return collected;
+}
+
+void receiver::stop(drivers::duration limit, std::function<void()> done) {
+  state_ = state::closing;
+  transport_->close(limit, [this, done = std::move(done)] {
+    state_ = state::closed;
+    done();
+  });
+}
+
+}  // namespace ombt::agents

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// What the agents that receive have in common: a listener that becomes ready, results of what
+// arrived, and their collection. Messages whose id begins with the tag of a native controller that
+// has asked here are counted apart from all others (wire/control/messages.hpp), so that two
+// controllers at once get their own. What a message means is the derived agent's. All on the
+// thread of its loop.
+//
+// state      event                              what happens                  next state
+// idle       start                              listens                       starting
+// starting   listening                          owner gets on_ready           serving
+//            listener error, not final          kept for the time-out's text  starting
+//            listener error, final              owner gets on_failed          failed
+// serving    message                            counted (derived agent)       serving
+//            listener error, not final          listener reconnects           serving
+//            listener error, final              owner gets on_failed          failed
+// any        stop                               transport closes; messages
+//                                               are no longer counted         closing
+// closing    closed                             owner's callback              closed
+
+#include "wire/control/messages.hpp"
+
+#include "drivers/loop.hpp"
+#include "drivers/transport.hpp"
+
+#include "agents/measure/output_file.hpp"
+#include "agents/measure/recorder.hpp"
+
+#include <array>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ombt::agents {
+
+class receiver;
+
+/// Who is told about a receiver's links, on its thread. Must outlive the receiver.
+class receiver_owner {
+ public:
+  virtual void on_ready(receiver& from) = 0;
+  /// It will not serve (any more); why is one line.
+  virtual void on_failed(receiver& from, std::string why) = 0;
+
+ protected:
+  ~receiver_owner() = default;
+};
+
+class receiver {
+ public:
+  enum class state : std::uint8_t { idle, starting, serving, failed, closing, closed };
+
+  receiver(wire::control::agent_kind kind, std::string name, std::uint32_t number,
+           receiver_owner& owner, std::unique_ptr<drivers::transport> transport);
+  virtual ~receiver() = default;
+  receiver(const receiver&) = delete;
+  receiver& operator=(const receiver&) = delete;
+
+  wire::control::agent_kind kind() const noexcept { return kind_; }
+  const std::string& name() const noexcept { return name_; }
+  std::uint32_t number() const noexcept { return number_; }
+  state current() const noexcept { return state_; }
+  drivers::transport& transport() noexcept { return *transport_; }
+
+  /// Writes a line a message from now on.
+  void log_to(std::unique_ptr<message_log> log);
+
+  /// Begins to listen.
+  void start();
+  /// The results since they were last collected, for the controller of that server name: a native
+  /// one gets the messages of its tag with those of no known tag, another only the latter.
+  report collect(std::string_view controller);
+  /// Closes links and connections; done runs on this thread, at the latest after `limit`. The
+  /// receiver must live until then.
+  void stop(drivers::duration limit, std::function<void()> done);
+  /// What the listener last complained about, or the transport did; empty: nothing.
+  std::string last_trouble() const;
+
+ protected:
+  virtual std::unique_ptr<drivers::listener> listen(drivers::transport& on) = 0;
+
+  void listening();
+  void listener_error(error_code error, std::string_view detail, bool final);
+  /// Counts a message. The id may be empty.
+  void count_arrival(double sent, std::string_view msgid);
+  /// Counts a message that is no test message: an error, no failed message.
+  void count_malformed(std::string_view what) { others_.error(what); }
+
+ private:
+  /// Native controllers whose messages are counted apart.
+  static constexpr std::size_t tag_limit = 16;
+  static constexpr std::size_t tag_size = 16;
+  struct tagged {
+    std::array<char, tag_size> tag{};
+    std::uint64_t asked = 0;  ///< when, in asks
+    recorder figures;
+  };
+
+  tagged* find(std::string_view tag) noexcept;
+  tagged& know(std::string_view tag);
+
+  receiver_owner& owner_;
+  std::unique_ptr<drivers::transport> transport_;
+  std::unique_ptr<drivers::listener> listener_;
+  std::unique_ptr<message_log> log_;
+  std::string name_;
+  std::string trouble_;
+  std::uint32_t number_;
+  wire::control::agent_kind kind_;
+  state state_ = state::idle;
+  std::uint64_t asks_ = 0;
+  std::vector<tagged> tagged_;
+  recorder others_;
+};
+
+}  // namespace ombt::agents

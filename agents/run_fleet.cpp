@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agents/run_fleet.hpp"
+
+#include "wire/configuration_error.hpp"
+#include "wire/oslo/transport_url.hpp"
+
+#include "agents/daemon.hpp"
+#include "agents/fleet.hpp"
+
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <memory>
+#include <sys/resource.h>
+
+namespace ombt::agents {
+namespace {
+
+/// The parent waits this much longer than the agents do, so that it is theirs to say what failed.
+constexpr std::chrono::milliseconds parent_patience{5000};
+
+void describe(std::string_view program, const fleet_plan& plan) {
+  const auto line = [&](const std::string& text) {
+    std::fprintf(stderr, "%.*s: %s\n", static_cast<int>(program.size()), program.data(),
+                 text.c_str());
+  };
+  line("bus " + plan.bus->messaging.url.masked() + ", topology " + plan.bus->topology.to_string() +
+       ", " + std::to_string(plan.agents.size()) + " agents");
+  if (plan.control_bus) line("control " + plan.control_bus->messaging.url.masked());
+}
+
+}  // namespace
+
+void raise_descriptor_limit() noexcept {
+  rlimit limit = {};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+int run_fleet(std::string_view program, const fleet_options& options, bool background, bool debug,
+              const std::function<void()>& in_process) {
+  startup_link link;
+  if (background) {
+    // A timeout that is none is refused by the child, at once.
+    const double seconds = options.timeout > 0 && options.timeout < 1e7 ? options.timeout : 0;
+    const auto limit = std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1e3));
+    const int status = link.go_to_background(program, limit + parent_patience);
+    if (status >= 0) return status;
+  }
+  if (in_process) in_process();
+  std::signal(SIGPIPE, SIG_IGN);
+  raise_descriptor_limit();
+  std::unique_ptr<fleet> agents;
+  try {
+    agents = std::make_unique<fleet>(make_fleet_plan(options));
+  } catch (const configuration_error& e) {
+    link.failed(program, exit_configuration, wire::oslo::mask_passwords(e.what()));
+    return exit_configuration;
+  } catch (const std::exception& e) {
+    link.failed(program, exit_bus, wire::oslo::mask_passwords(e.what()));
+    return exit_bus;
+  }
+  if (debug) describe(program, agents->plan());
+  agents->start();
+  if (agents->wait_ready()) {
+    for (const std::string& line : agents->plan().ready_lines()) link.say(line);
+    link.ready();
+  }
+  agents->wait();
+  const std::string failure = agents->failure();
+  const std::string trouble = agents->control_trouble();
+  agents.reset();
+  if (!trouble.empty()) {
+    std::fprintf(stderr, "%.*s: control: %s\n", static_cast<int>(program.size()), program.data(),
+                 trouble.c_str());
+  }
+  if (failure.empty()) return exit_ok;
+  link.failed(program, exit_bus, failure);
+  return exit_bus;
+}
+
+}  // namespace ombt::agents

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// The closed loop of an agent that sends: the next message goes when the last one has completed.
+// What a message is (call, cast, notification) is the derived agent's. Owns its transport and its
+// results; reporting them is the worker's. All on the thread of its loop.
+//
+// state        event                        what happens                        next state
+// idle         run                          warm-up call, where there is one    warming_up
+//                                           no warm-up: first message           sending
+// warming_up   completed                    a failure is counted as an error;
+//                                           first message                       sending
+// sending      completed, more to send      recorded; next message              sending
+//              …, the plan has a pause      recorded; timer                     pausing
+//              …, last one or run cancelled recorded; owner gets on_run_done    idle
+// pausing      timer                        next message                        sending
+//              cancel                       owner gets on_run_done              idle
+// any          stop                         transport closes; completions are
+//                                           no longer recorded                  closing
+// closing      closed                       owner's callback                    closed
+
+#include "wire/oslo/messages.hpp"
+
+#include "drivers/loop.hpp"
+#include "drivers/transport.hpp"
+
+#include "agents/measure/output_file.hpp"
+#include "agents/measure/recorder.hpp"
+#include "agents/test_plan.hpp"
+
+#include <functional>
+#include <memory>
+#include <string>
+
+namespace ombt::agents {
+
+class sender;
+
+/// Who is told that a run has ended, on the sender's thread. Must outlive the sender.
+class sender_owner {
+ public:
+  virtual void on_run_done(sender& from) = 0;
+
+ protected:
+  ~sender_owner() = default;
+};
+
+/// What all senders of one thread share; must outlive them.
+struct sender_context {
+  drivers::loop& loop;
+  sender_owner& owner;
+  drivers::duration timeout = std::chrono::seconds{60};  ///< of every operation
+  drivers::target rpc;                                   ///< any test RPC server
+  drivers::target rpc_fanout;                            ///< all of them
+  drivers::target notifications;
+};
+
+class sender : public drivers::completion, public drivers::timer_target {
+ public:
+  enum class state : std::uint8_t { idle, warming_up, sending, pausing, closing, closed };
+
+  sender(wire::control::agent_kind kind, std::string name, std::uint32_t number,
+         const sender_context& context, std::unique_ptr<drivers::transport> transport);
+  virtual ~sender() = default;
+  sender(const sender&) = delete;
+  sender& operator=(const sender&) = delete;
+
+  wire::control::agent_kind kind() const noexcept { return kind_; }
+  const std::string& name() const noexcept { return name_; }
+  std::uint32_t number() const noexcept { return number_; }
+  state current() const noexcept { return state_; }
+  drivers::transport& transport() noexcept { return *transport_; }
+
+  /// Writes a line a message from now on.
+  void log_to(std::unique_ptr<message_log> log);
+
+  /// Starts a run; false unless idle. The text is shared with the thread's other senders.
+  bool run(std::shared_ptr<message_text> text);
+  /// Ends the run after the message in flight; what was done is reported as usual.
+  void cancel_run();
+  /// The results since the last take(); the run's id with them.
+  report take();
+  /// Closes links and connections; done runs on this thread, at the latest after `limit`. The
+  /// sender must live until then.
+  void stop(drivers::duration limit, std::function<void()> done);
+
+ protected:
+  /// Starts the operation that sets links up, if the kind has one.
+  virtual bool start_warm_up() { return false; }
+  /// Starts one message.
+  virtual void send(std::string_view args) = 0;
+
+  const sender_context& context() const noexcept { return context_; }
+  const test_plan& plan() const noexcept { return text_->plan(); }
+
+ private:
+  void on_complete(std::uint64_t tag, const drivers::outcome& result) final;
+  void on_timer(std::uint64_t tag) final;
+  void begin_messages();
+  void send_next();
+  void message_done(const drivers::outcome& result);
+  void end_run();
+
+  const sender_context& context_;
+  std::unique_ptr<drivers::transport> transport_;
+  std::shared_ptr<message_text> text_;  ///< of the run; empty when idle
+  std::unique_ptr<message_log> log_;
+  std::string name_;
+  std::string run_;  ///< of the last run, until taken
+  std::uint32_t number_;
+  wire::control::agent_kind kind_;
+  state state_ = state::idle;
+  bool cancelled_ = false;
+  wire::oslo::hex_id id_{};    ///< the run's part of message ids
+  std::int64_t sequence_ = 0;  ///< of the message in flight
+  drivers::time_point sent_at_{};
+  double sent_epoch_ = 0;
+  drivers::loop::timer_id pause_timer_ = 0;
+  recorder recorder_;
+};
+
+}  // namespace ombt::agents

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agents/worker.hpp"
+
+#include "wire/configuration_error.hpp"
+
+#include "agents/notifier.hpp"
+#include "agents/rpc_client.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace ombt::agents {
+
+namespace control = wire::control;
+using control::agent_kind;
+
+worker::worker(drivers::loop& loop, const worker_settings& settings, worker_events& events)
+    : loop_(loop),
+      settings_(settings),
+      events_(events),
+      sender_context_{loop, *this, settings.timeout, {}, {}, {}} {
+  drivers::target& rpc = sender_context_.rpc;
+  rpc.exchange = control::rpc_test_exchange;
+  rpc.topic = control::rpc_test_topic(settings.topic);
+  sender_context_.rpc_fanout = rpc;
+  sender_context_.rpc_fanout.fanout = true;
+  sender_context_.notifications.exchange = control::notify_test_exchange;
+  sender_context_.notifications.topic = control::notify_test_topic(settings.topic);
+}
+
+worker::~worker() {
+  for (const auto t : timers_) {
+    if (t != 0) loop_.cancel_timer(t);
+  }
+}
+
+void worker::add(agent_kind kind, std::string name, std::uint32_t number,
+                 std::shared_ptr<output_file> file, bool shared) {
+  added_.push_back({kind, std::move(name), number, std::move(file), shared});
+}
+
+void worker::start() {
+  arm(keep_running);  // a loop whose agents have not connected yet has nothing else to wait for
+  for (const added& a : added_) {
+    try {
+      make(a);
+    } catch (const configuration_error& e) {
+      events_.agent_failed(a.number, e.what());
+    }
+  }
+  if (!buffers_.empty()) arm(flush_output);
+  for (const auto& s : senders_) events_.agent_ready(s->number());
+  for (const auto& r : receivers_) r->start();
+  added_.clear();
+  added_.shrink_to_fit();
+}
+
+void worker::make(const added& a) {
+  auto transport = settings_.make_transport(loop_);
+  // What RPC agents alone used goes with them. Notifications that nobody has read stay queued.
+  transport->remove_declarations(a.kind == agent_kind::rpc_client ||
+                                 a.kind == agent_kind::rpc_server);
+  auto log = log_for(a);
+  if (a.kind == agent_kind::rpc_client || a.kind == agent_kind::notifier) {
+    std::unique_ptr<sender> made;
+    if (a.kind == agent_kind::rpc_client) {
+      made = std::make_unique<rpc_client>(a.name, a.number, sender_context_, std::move(transport));
+    } else {
+      made = std::make_unique<notifier>(a.name, a.number, sender_context_, std::move(transport));
+    }
+    if (log) made->log_to(std::move(log));
+    senders_.push_back(std::move(made));
+    return;
+  }
+  std::unique_ptr<receiver> made;
+  if (a.kind == agent_kind::rpc_server) {
+    made = std::make_unique<rpc_server>(a.name, a.number, loop_, *this, settings_.rpc_server,
+                                        std::move(transport));
+  } else {
+    made = std::make_unique<listener>(a.name, a.number, *this, settings_.listener,
+                                      std::move(transport));
+  }
+  if (log) made->log_to(std::move(log));
+  receivers_.push_back(std::move(made));
+}
+
+std::unique_ptr<message_log> worker::log_for(const added& a) {
+  if (!a.file) return nullptr;
+  auto found = std::find_if(buffers_.begin(), buffers_.end(),
+                            [&](const auto& held) { return held.first == a.file; });
+  if (found == buffers_.end()) {
+    buffers_.emplace_back(a.file, std::make_unique<output_buffer>(a.file));
+    found = std::prev(buffers_.end());
+  }
+  return std::make_unique<message_log>(*found->second, a.name, a.shared);
+}
+
+void worker::fail_unready() {
+  for (const auto& r : receivers_) {
+    if (r->current() == receiver::state::starting) {
+      const std::string trouble = r->last_trouble();
+      events_.agent_failed(
+          r->number(), "not ready in time: " +
+                           (trouble.empty() ? std::string("the bus has not answered") : trouble));
+    }
+  }
+}
+
+void worker::run(agent_kind kind, std::shared_ptr<const test_plan> plan) {
+  const auto text = std::make_shared<message_text>(std::move(plan));
+  for (const auto& s : senders_) {
+    if (s->kind() == kind) s->run(text);
+  }
+}
+
+void worker::cancel_run(agent_kind kind) {
+  for (const auto& s : senders_) {
+    if (s->kind() == kind) s->cancel_run();
+  }
+}
+
+void worker::collect(agent_kind kind, const std::string& controller, std::uint64_t ticket) {
+  for (const auto& r : receivers_) {
+    if (r->kind() == kind) events_.collected(ticket, r->number(), r->collect(controller));
+  }
+  for (const auto& [file, buffer] : buffers_) buffer->flush();
+}
+
+template <class Agent>
+void worker::close(Agent& agent, drivers::duration limit) {
+  if (agent.current() >= Agent::state::closing) return;
+  ++closing_;
+  agent.stop(limit, [this] { closed(); });
+}
+
+void worker::leave(agent_kind kind, drivers::duration limit) {
+  for (const auto& s : senders_) {
+    if (s->kind() == kind) close(*s, limit);
+  }
+  for (const auto& r : receivers_) {
+    if (r->kind() == kind) close(*r, limit);
+  }
+}
+
+void worker::stop(drivers::duration limit, std::function<void()> done) {
+  ++closing_;  // this function itself
+  for (const auto& s : senders_) close(*s, limit);
+  for (const auto& r : receivers_) close(*r, limit);
+  stopped_ = std::move(done);
+  closed();
+}
+
+void worker::closed() {
+  if (--closing_ > 0 || !stopped_) return;
+  for (const auto& [file, buffer] : buffers_) buffer->flush();
+  std::exchange(stopped_, {})();
+}
+
+void worker::on_run_done(sender& from) {
+  events_.run_done(from.kind(), from.number(), from.take());
+}
+
+void worker::on_ready(receiver& from) { events_.agent_ready(from.number()); }
+
+void worker::on_failed(receiver& from, std::string why) {
+  events_.agent_failed(from.number(), std::move(why));
+}
+
+void worker::arm(timer which) {
+  const drivers::duration wait =
+      which == keep_running ? drivers::duration(std::chrono::hours(1)) : std::chrono::seconds(1);
+  timers_[which] = loop_.start_timer(drivers::steady_clock::now() + wait, *this, which);
+}
+
+void worker::on_timer(std::uint64_t which) {
+  if (which == flush_output) {
+    for (const auto& [file, buffer] : buffers_) buffer->flush();
+  }
+  arm(static_cast<timer>(which));
+}
+
+}  // namespace ombt::agents

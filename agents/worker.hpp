@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// The agents of one I/O thread: makes them, starts their runs, collects their results, closes
+// them. Owns the agents and what they share on this thread, not the loop. After start() every
+// function is called on the loop's thread, and every event is told there.
+
+#include "wire/control/messages.hpp"
+
+#include "drivers/loop.hpp"
+#include "drivers/transport.hpp"
+
+#include "agents/listener.hpp"
+#include "agents/measure/output_file.hpp"
+#include "agents/receiver.hpp"
+#include "agents/rpc_server.hpp"
+#include "agents/sender.hpp"
+#include "agents/test_plan.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace ombt::agents {
+
+/// What all workers of a process share; immutable while they run, and outlives them.
+struct worker_settings {
+  /// Makes a transport to the bus under test.
+  std::function<std::unique_ptr<drivers::transport>(drivers::loop&)> make_transport;
+  std::string topic;
+  drivers::duration timeout = std::chrono::seconds{60};
+  rpc_server_settings rpc_server;
+  listener_settings listener;
+};
+
+/// Who is told what happens to a worker's agents.
+class worker_events {
+ public:
+  virtual void agent_ready(std::uint32_t number) = 0;
+  virtual void agent_failed(std::uint32_t number, std::string why) = 0;
+  virtual void run_done(wire::control::agent_kind kind, std::uint32_t number, report figures) = 0;
+  virtual void collected(std::uint64_t ticket, std::uint32_t number, report figures) = 0;
+
+ protected:
+  ~worker_events() = default;
+};
+
+class worker final : public sender_owner, public receiver_owner, public drivers::timer_target {
+ public:
+  worker(drivers::loop& loop, const worker_settings& settings, worker_events& events);
+  ~worker();
+
+  /// Adds an agent; before start(). `file` is where its lines go, empty: nowhere; `shared` says
+  /// that other agents write there too.
+  void add(wire::control::agent_kind kind, std::string name, std::uint32_t number,
+           std::shared_ptr<output_file> file, bool shared);
+
+  /// Makes all agents and has them listen. Those that only send are ready at once.
+  void start();
+  /// Has agent_failed told of every agent that is not ready.
+  void fail_unready();
+
+  void run(wire::control::agent_kind kind, std::shared_ptr<const test_plan> plan);
+  void cancel_run(wire::control::agent_kind kind);
+  void collect(wire::control::agent_kind kind, const std::string& controller, std::uint64_t ticket);
+  /// The agents of a kind close and are gone.
+  void leave(wire::control::agent_kind kind, drivers::duration limit);
+  /// All agents close; done runs when all have, at the latest after `limit`.
+  void stop(drivers::duration limit, std::function<void()> done);
+
+ private:
+  struct added {
+    wire::control::agent_kind kind;
+    std::string name;
+    std::uint32_t number;
+    std::shared_ptr<output_file> file;
+    bool shared;
+  };
+  enum timer : std::uint64_t { keep_running, flush_output };
+
+  void make(const added& a);
+  std::unique_ptr<message_log> log_for(const added& a);
+  void arm(timer which);
+  template <class Agent>
+  void close(Agent& agent, drivers::duration limit);
+  void closed();
+
+  void on_run_done(sender& from) override;
+  void on_ready(receiver& from) override;
+  void on_failed(receiver& from, std::string why) override;
+  void on_timer(std::uint64_t which) override;
+
+  drivers::loop& loop_;
+  const worker_settings& settings_;
+  worker_events& events_;
+  sender_context sender_context_;
+  std::vector<added> added_;
+  std::vector<std::pair<std::shared_ptr<output_file>, std::unique_ptr<output_buffer>>> buffers_;
+  std::vector<std::unique_ptr<sender>> senders_;
+  std::vector<std::unique_ptr<receiver>> receivers_;
+  drivers::loop::timer_id timers_[2] = {0, 0};
+  std::size_t closing_ = 0;  ///< agents that are
+  std::function<void()> stopped_;
+};
+
+}  // namespace ombt::agents

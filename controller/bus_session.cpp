@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/bus_session.hpp"
+
+#include <utility>
+
+namespace ombt::controller {
+namespace {
+
+using wire::control::method;
+
+time_point now() { return clock::now(); }
+
+}  // namespace
+
+bus_session::bus_session(drivers::loop& loop, std::unique_ptr<drivers::transport> transport,
+                         session machine, std::function<void()> changed,
+                         std::function<void()> closed)
+    : loop_{loop},
+      transport_{std::move(transport)},
+      machine_{std::move(machine)},
+      changed_{std::move(changed)},
+      closed_{std::move(closed)},
+      own_{machine_.own_address()} {}
+
+bus_session::~bus_session() {
+  if (timer_ != 0) loop_.cancel_timer(timer_);
+}
+
+void bus_session::start() {
+  transport_->remove_declarations(true);
+  drivers::target at;
+  at.exchange = own_.exchange;
+  at.topic = own_.topic;
+  at.server = own_.server;
+  listener_ = transport_->listen(at, drivers::serve_options{}, *this);
+  pump();
+}
+
+void bus_session::cancel(std::string_view why) {
+  machine_.cancel(why);
+  pump();
+}
+
+outcome bus_session::take_result() {
+  outcome out = machine_.take_result();
+  if (!out.failure.empty() && !out.connected && !last_error_.empty() &&
+      out.failure.find(last_error_) == std::string::npos) {
+    out.failure += " (" + last_error_ + ')';
+  }
+  return out;
+}
+
+void bus_session::pump() {
+  action next;
+  while (machine_.next_action(next)) send(next);
+  if (closing_) return;
+  if (machine_.finished()) {
+    closing_ = true;
+    last_error_ = transport_->last_error();
+    if (timer_ != 0) loop_.cancel_timer(timer_);
+    timer_ = loop_.start_timer(now() + linger, *this, linger_timer);
+  } else if (const auto deadline = machine_.next_deadline(); deadline != timer_at_) {
+    if (timer_ != 0) loop_.cancel_timer(timer_);
+    timer_ = deadline ? loop_.start_timer(*deadline, *this, session_timer) : 0;
+    timer_at_ = deadline;
+  }
+  if (changed_) changed_();
+}
+
+void bus_session::send(const action& what) {
+  drivers::target to;
+  to.exchange = wire::control::control_exchange;
+  drivers::request_message message;
+  message.method = wire_name(what.method);
+  message.args_json = what.args_json;
+  message.context_json = "{}";
+  drivers::call_options options;
+  if (what.method == method::self_ready) {
+    to.topic = own_.topic;
+    to.server = own_.server;
+    options.timeout = session::self_ready_timeout;
+    transport_->call(to, message, options, *this, what.tag);
+    return;
+  }
+  to.topic = wire::control::agent_topic(what.to, machine_.what().topic, machine_.what().unique);
+  to.fanout = true;
+  options.timeout = machine_.what().timeout;
+  transport_->cast(to, message, options, *this, what.tag);
+}
+
+void bus_session::refuse(drivers::listener& from, const drivers::incoming_request& request,
+                         const std::string& why) {
+  machine_.on_malformed();
+  wire::oslo::remote_exception exception;
+  exception.class_name = "ValueError";
+  exception.module = "builtins";
+  exception.message = std::string{request.method} + ": " + why;
+  from.fail(request.id, exception);
+}
+
+void bus_session::on_request(drivers::listener& from, const drivers::incoming_request& request) {
+  // The request's views live in this call only, and pump() may send: answer first.
+  const auto which = wire::control::method_from(request.method);
+  std::string why;
+  if (which == method::self_ready) {
+    from.reply(request.id, "true");
+    return;
+  }
+  if (which == method::client_pong) {
+    wire::control::client_pong_request pong;
+    if (!read_client_pong_args(request.args, pong, why)) return refuse(from, request, why);
+    from.reply(request.id, "true");
+    machine_.on_pong(pong, now());
+    pump();
+    return;
+  }
+  if (which == method::client_result) {
+    wire::control::client_result_request result;
+    if (!read_client_result_args(request.args, result, why)) return refuse(from, request, why);
+    from.reply(request.id, "null");
+    machine_.on_result(result, now());
+    pump();
+    return;
+  }
+  machine_.on_malformed();
+  from.fail(request.id, wire::oslo::no_such_method(request.method));
+}
+
+void bus_session::on_listening(drivers::listener&) {
+  machine_.on_listening(now());
+  pump();
+}
+
+void bus_session::on_listener_error(drivers::listener&, error_code error, std::string_view detail,
+                                    bool final) {
+  machine_.on_listener_trouble(error, detail, final);
+  pump();
+}
+
+void bus_session::on_complete(std::uint64_t tag, const drivers::outcome& result) {
+  machine_.on_complete(tag, result.error, result.detail, now());
+  pump();
+}
+
+void bus_session::on_timer(std::uint64_t tag) {
+  timer_ = 0;
+  timer_at_.reset();
+  if (tag == session_timer) {
+    machine_.tick(now());
+    pump();
+    return;
+  }
+  // Completions of what is cancelled here come back into a finished session, which ignores them.
+  transport_->close(close_limit, [this] {
+    listener_.reset();
+    transport_.reset();
+    if (closed_) closed_();
+  });
+}
+
+}  // namespace ombt::controller

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// A controller session on the control bus: carries what the state machine wants sent to a
+// transport, and what comes in to the state machine. Serves the controller's own address
+// (self_ready, client_pong, client_result). Owns its transport. Everything on the loop's thread.
+
+#include "drivers/loop.hpp"
+#include "drivers/transport.hpp"
+
+#include "controller/session.hpp"
+
+#include <functional>
+#include <memory>
+#include <string>
+
+namespace ombt::controller {
+
+class bus_session final : private drivers::request_handler,
+                          private drivers::completion,
+                          private drivers::timer_target {
+ public:
+  /// Agents get the answers to their last calls in this time, before the connections close.
+  static constexpr drivers::duration linger = std::chrono::milliseconds{100};
+  static constexpr drivers::duration close_limit = std::chrono::seconds{2};
+
+  /// changed runs after every turn in which the session moved (for progress); closed runs once,
+  /// when the session has finished and the connections are closed.
+  bus_session(drivers::loop& loop, std::unique_ptr<drivers::transport> transport, session machine,
+              std::function<void()> changed, std::function<void()> closed);
+  ~bus_session();
+  bus_session(const bus_session&) = delete;
+  bus_session& operator=(const bus_session&) = delete;
+
+  void start();
+  /// Ends the session early and closes.
+  void cancel(std::string_view why);
+
+  const session& machine() const noexcept { return machine_; }
+  /// What the session found; with the bus's last error where nothing could be done. Once, after
+  /// closed.
+  outcome take_result();
+
+ private:
+  enum timer : std::uint64_t { session_timer = 1, linger_timer = 2 };
+
+  void on_request(drivers::listener& from, const drivers::incoming_request& request) override;
+  void on_listening(drivers::listener&) override;
+  void on_listener_error(drivers::listener&, error_code error, std::string_view detail,
+                         bool final) override;
+  void on_complete(std::uint64_t tag, const drivers::outcome& result) override;
+  void on_timer(std::uint64_t tag) override;
+
+  void pump();
+  void send(const action& what);
+  void refuse(drivers::listener& from, const drivers::incoming_request& request,
+              const std::string& why);
+
+  drivers::loop& loop_;
+  std::unique_ptr<drivers::transport> transport_;
+  std::unique_ptr<drivers::listener> listener_;
+  session machine_;
+  std::function<void()> changed_;
+  std::function<void()> closed_;
+  wire::control::reply_address own_;
+  drivers::loop::timer_id timer_ = 0;
+  std::optional<time_point> timer_at_;
+  std::string last_error_;
+  bool closing_ = false;
+};
+
+}  // namespace ombt::controller

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/json_report.hpp"
+
+#include "controller/text_report.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <cmath>
+
+namespace ombt::controller {
+namespace {
+
+using json = nlohmann::ordered_json;
+using wire::control::agent_kind;
+using wire::control::agent_kinds;
+
+template <class Number>
+json optional_number(const std::optional<Number>& number) {
+  return number ? json(*number) : json(nullptr);
+}
+
+double seconds(duration d) { return std::chrono::duration<double>(d).count(); }
+
+/// "p50_ms", "p99_9_ms"
+std::string percentile_key(double percentile) {
+  std::string key = "p";
+  wire::json::append_number(key, percentile);
+  if (key.ends_with(".0")) key.resize(key.size() - 2);
+  for (char& c : key) c = c == '.' ? '_' : c;
+  return key + "_ms";
+}
+
+json latency_of(const side& s) {
+  const auto& latency = s.results.latency;
+  json out;
+  out["samples"] = latency.count;
+  const bool any = latency.count > 0;
+  out["average_ms"] = any ? json(latency.average()) : json(nullptr);
+  out["std_dev_ms"] = any ? json(latency.std_dev()) : json(nullptr);
+  out["min_ms"] = optional_number(latency.min);
+  out["max_ms"] = optional_number(latency.max);
+  for (const double p : reported_percentiles) {
+    out[percentile_key(p)] = optional_number(percentile_ms(s, p));
+  }
+  json all;
+  for (const double p : reported_percentiles) {
+    const auto value = percentile_of_all_ms(s, p);
+    // JSON has no infinity; the text says what the text report says.
+    all[percentile_key(p)] = !value.known     ? json(nullptr)
+                             : value.infinite ? json(">timeout")
+                                              : json(value.ms);
+  }
+  out["with_failures_as_infinite"] = std::move(all);
+  json rows = json::array();
+  for (const auto& row : latency.distribution) {
+    for (std::size_t i = row.decade == 0 ? 0 : 1; i < row.counts.size(); ++i) {
+      if (row.counts[i] == 0) continue;
+      const double unit = std::pow(10.0, row.decade);
+      rows.push_back({{"from_ms", unit * static_cast<double>(i)},
+                      {"to_ms", unit * static_cast<double>(i + 1)},
+                      {"count", row.counts[i]}});
+    }
+  }
+  out["distribution"] = std::move(rows);
+  out["negative_samples"] = s.negative_samples;
+  out["negative_min_ms"] = s.negative_samples > 0 ? json(s.negative_min) : json(nullptr);
+  return out;
+}
+
+json errors_of(const wire::control::results& r) {
+  json out = json::array();
+  for (const auto& [text, times] : r.errors) out.push_back({{"error", text}, {"count", times}});
+  return out;
+}
+
+json side_of(const outcome& found, agent_kind kind, const side& s) {
+  const auto& r = s.results;
+  json out;
+  out["kind"] = std::string{wire_name(kind)};
+  out["agents"] = found.count(kind);
+  out["messages_ok"] = r.msgs_ok;
+  out["messages_failed"] = r.msgs_fail;
+  out["start_time"] = optional_number(r.start_time);
+  out["stop_time"] = optional_number(r.stop_time);
+  out["throughput_per_second"] = optional_number(r.throughput());
+  out["latency"] = latency_of(s);
+  out["errors"] = errors_of(r);
+  return out;
+}
+
+json agents_of(const outcome& found, bool with_results) {
+  json out = json::array();
+  for (const agent_record& agent : found.agents) {
+    json entry;
+    entry["kind"] = std::string{wire_name(agent.kind)};
+    entry["name"] = agent.name;
+    const auto parsed = wire::control::parse_agent_name(agent.name);
+    entry["host"] = parsed ? json(std::string{parsed->host}) : json(nullptr);
+    entry["process"] = parsed ? json(parsed->pid) : json(nullptr);
+    if (with_results) {
+      entry["answered_roll_call"] = agent.answered_roll_call;
+      entry["missing"] = agent.missing;
+      entry["messages_ok"] = agent.results.msgs_ok;
+      entry["messages_failed"] = agent.results.msgs_fail;
+      const bool any = agent.results.latency.count > 0;
+      entry["average_ms"] = any ? json(agent.results.latency.average()) : json(nullptr);
+    }
+    out.push_back(std::move(entry));
+  }
+  return out;
+}
+
+json options_of(const plan& what) {
+  json out;
+  out["topic"] = what.topic;
+  out["unique"] = what.unique;
+  out["timeout"] = seconds(what.timeout);
+  out["idle"] = seconds(what.idle);
+  json expect = json::array();
+  for (const expectation& e : what.expect) {
+    expect.push_back({{"kind", e.kind ? json(std::string{wire_name(*e.kind)}) : json(nullptr)},
+                      {"count", e.count}});
+  }
+  out["expect"] = std::move(expect);
+  if (!test_of(what.what)) return out;
+  out["messages_per_client"] = what.parameters.count;
+  out["length"] = what.parameters.data.size();
+  out["pause"] = what.parameters.pause;
+  if (what.what != task::rpc_call) out["delay"] = seconds(what.delay);
+  if (what.what == task::notify) out["severity"] = what.parameters.severity;
+  return out;
+}
+
+}  // namespace
+
+std::string json_report(const report_header& header, const plan& what, const outcome& found) {
+  json out;
+  out["schema_version"] = json_schema_version;
+  out["program"] = header.program;
+  out["version"] = OMBT_VERSION;
+  out["task"] = std::string{name_of(what.what)};
+  out["url"] = header.url;
+  out["control"] = header.control_url;
+  out["started"] = header.started;
+  out["finished"] = header.finished;
+  out["options"] = options_of(what);
+  out["complete"] = found.complete();
+  out["failure"] = found.failure.empty() ? json(nullptr) : json(found.failure);
+  out["problems"] = found.problems;
+  json counts;
+  for (const agent_kind kind : agent_kinds) {
+    counts[std::string{wire_name(kind)}] = found.count(kind);
+  }
+  out["agent_counts"] = std::move(counts);
+  if (const auto test = test_of(what.what)) {
+    out["clients"] = side_of(found, client_kind(*test), found.clients);
+    out["servers"] = side_of(found, server_kind(*test), found.servers);
+    out["messages_expected"] = found.expected;
+    out["messages_received"] = found.received;
+    const auto& start = found.clients.results.start_time;
+    const auto& stop = found.servers.results.stop_time;
+    if (*test == wire::control::test_kind::fanout) {
+      out["fanout_propagation_seconds"] = start && stop ? json(*stop - *start) : json(nullptr);
+    }
+  }
+  out["ignored"] = {{"foreign_results", found.foreign_results},
+                    {"duplicate_pongs", found.duplicate_pongs},
+                    {"malformed_requests", found.malformed_requests},
+                    {"agents_refused", found.agents_refused}};
+  out["agents"] = agents_of(found, test_of(what.what).has_value());
+  // Names and texts come from peers: what is no UTF-8 is replaced, never thrown about.
+  return out.dump(2, ' ', false, json::error_handler_t::replace) + '\n';
+}
+
+std::string output_lines(const plan& what, const outcome& found) {
+  const auto test = test_of(what.what);
+  if (!test) return {};
+  std::string out;
+  for (const agent_kind kind : {client_kind(*test), server_kind(*test)}) {
+    out += '{';
+    bool first = true;
+    for (const agent_record& agent : found.agents) {
+      if (agent.kind != kind || agent.reports == 0) continue;
+      if (!first) out += ", ";
+      first = false;
+      wire::json::append_string(out, agent.name);
+      out += ": ";
+      append_results(out, agent.results);
+    }
+    out += "}\n";
+  }
+  return out;
+}
+
+}  // namespace ombt::controller

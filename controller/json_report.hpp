@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// The outcome of a session as JSON: what --json writes (docs/json.md lists the keys), and
+// ombt's --output lines. Pure functions.
+
+#include "controller/outcome.hpp"
+#include "controller/plan.hpp"
+
+#include <string>
+
+namespace ombt::controller {
+
+inline constexpr int json_schema_version = 1;
+
+/// What a report says of the program and the buses, beside the outcome.
+struct report_header {
+  std::string program;      ///< "ombt-controller"
+  std::string url;          ///< passwords masked
+  std::string control_url;  ///< passwords masked
+  double started = 0;       ///< epoch seconds
+  double finished = 0;
+};
+
+/// One JSON document, indented, with a newline at its end. Latencies are milliseconds, in keys
+/// that end in _ms; a figure that is not known is null.
+std::string json_report(const report_header& header, const plan& what, const outcome& found);
+
+/// ombt's --output of a controller: a line a phase, {agent name: results, …}; clients, then
+/// servers.
+std::string output_lines(const plan& what, const outcome& found);
+
+}  // namespace ombt::controller

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+// ombt-controller: finds agents, has them run a test, reports. The command line, and nothing else.
+#include "wire/oslo/transport_url.hpp"
+
+#include "agents/command_line_mask.hpp"
+#include "controller/settings.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <cstdio>
+#include <string>
+
+namespace {
+
+using ombt::controller::settings;
+
+constexpr const char* description =
+    "Finds the test agents of a topic, has them run a test, adds up what they measured and\n"
+    "prints it. Agents are ombt-agent's or ombt's own, in any mixture.";
+
+constexpr const char* examples =
+    "Options may stand before or after the command.\n"
+    "Examples:\n"
+    "  A thousand calls from each client:\n"
+    "    ombt-controller --url rabbit://localhost rpc-call --calls 1000\n"
+    "  Start as soon as 20 servers and 1000 clients are there, keep the figures as data:\n"
+    "    ombt-controller rpc-call --expect rpc-server=20 --expect rpc-client=1000 --json run.json\n"
+    "  Who is there?\n"
+    "    ombt-controller status --url rabbit://localhost\n"
+    "\n"
+    "Exit status: 0 the result is complete, 1 there is none or agents or messages are missing,\n"
+    "2 a setting is wrong.";
+
+void add_common_options(CLI::App& app, settings& s) {
+  app.add_option("--url", s.url,
+                 "bus under test, as oslo.messaging writes it: "
+                 "rabbit://user:password@host:port/vhost (default rabbit://localhost:5672)")
+      ->type_name("URL")
+      ->envname("OMBT_URL");
+  app.add_option("--control", s.control_url, "bus that the agents hear (default: as --url)")
+      ->type_name("URL")
+      ->envname("OMBT_CONTROL");
+  app.add_option("--topic", s.topic, "agents and controllers of the same topic find each other")
+      ->type_name("T")
+      ->capture_default_str();
+  app.add_flag("--unique", s.unique, "the agents were started with --unique");
+  app.add_option("--timeout", s.timeout, "seconds that agents may be silent in each phase")
+      ->type_name("S")
+      ->capture_default_str();
+  app.add_option("--idle", s.idle, "the roll call ends when no agent answered for S seconds")
+      ->type_name("S")
+      ->capture_default_str();
+  app.add_option("--expect", s.expect,
+                 "instead of --idle, wait for N agents (of the kinds that the test needs), or of "
+                 "a KIND: rpc-client, rpc-server, listener, notifier; may be repeated")
+      ->type_name("N|KIND=N")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  app.add_option("--output", s.output, "write ombt's JSON lines: a phase, agent name -> results")
+      ->type_name("FILE");
+  app.add_option("--json", s.json, "write the report as JSON; - is standard output, without text")
+      ->type_name("FILE");
+  app.add_option("--oslo-config", s.oslo_config,
+                 "oslo.config file with [DEFAULT], [oslo_messaging_rabbit], [oslo_messaging_amqp]")
+      ->type_name("FILE");
+  app.add_flag("--verbose", s.verbose, "agents log more; status lists names");
+  app.add_flag("--debug", s.debug, "say on standard error what is used");
+}
+
+CLI::App* add_test(CLI::App& app, settings& s, const char* name, const char* what,
+                   const char* count_option) {
+  CLI::App* const test = app.add_subcommand(name, what);
+  test->add_option(count_option, s.count, "messages that each client sends")
+      ->type_name("N")
+      ->capture_default_str();
+  test->add_option("--length", s.length, "bytes of payload in a message")
+      ->type_name("N")
+      ->capture_default_str();
+  test->add_option("--pause", s.pause, "seconds a client waits after each message")
+      ->type_name("S")
+      ->capture_default_str();
+  return test;
+}
+
+void add_delay(CLI::App* test, settings& s) {
+  test->add_option("--delay", s.delay, "seconds from the last message to the first count")
+      ->type_name("S")
+      ->capture_default_str();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  settings given;
+  CLI::App app(description, "ombt-controller");
+  app.footer(examples);
+  app.set_version_flag("--version", "ombt-controller " OMBT_VERSION);
+  app.get_formatter()->column_width(28);
+  app.require_subcommand(1);
+  app.fallthrough();
+  add_common_options(app, given);
+  add_test(app, given, "rpc-call", "clients call, servers answer", "--calls");
+  add_delay(add_test(app, given, "rpc-cast", "clients cast, no answers", "--calls"), given);
+  add_delay(add_test(app, given, "rpc-fanout", "clients cast to all servers", "--calls"), given);
+  CLI::App* const notify =
+      add_test(app, given, "notify", "notifiers notify, listeners listen", "--events");
+  notify->add_option("--severity", given.severity, "of the notifications")
+      ->type_name("NAME")
+      ->capture_default_str();
+  add_delay(notify, given);
+  app.add_subcommand("status", "list the agents by kind, host and process");
+  app.add_subcommand("shutdown", "tell all agents to leave");
+  for (CLI::App* command : app.get_subcommands({})) command->fallthrough();
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    if (e.get_exit_code() == 0) return app.exit(e);
+    // CLI11 misses the command before it looks at what it did not understand.
+    const auto strange = app.remaining();
+    const bool unknown = app.get_subcommands().empty() && !strange.empty();
+    const std::string why = unknown ? "unknown command or option " + strange.front() : e.what();
+    std::fprintf(stderr, "ombt-controller: %s (see ombt-controller --help)\n",
+                 ombt::wire::oslo::mask_passwords(why).c_str());
+    return ombt::controller::exit_configuration;
+  }
+  ombt::agents::mask_command_line(argc, argv);
+  given.task = app.get_subcommands().front()->get_name();
+  return ombt::controller::run_controller(given);
+}

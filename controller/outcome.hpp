@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// What came out of a session: the agents, their results, their sums, and what went wrong. Filled
+// by the session, read by the reports.
+
+#include "wire/control/results.hpp"
+#include "wire/hdr/histogram.hpp"
+
+#include "controller/plan.hpp"
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace ombt::controller {
+
+/// One agent and what it reported in this session.
+struct agent_record {
+  wire::control::agent_kind kind = wire::control::agent_kind::rpc_client;
+  std::string name;
+  bool answered_roll_call = false;  ///< false: heard of by its results only
+  bool missing = false;             ///< waited for in vain
+  std::uint32_t reports = 0;        ///< results taken
+  std::uint32_t reports_with_details = 0;
+  wire::control::results results;  ///< sum of its reports
+};
+
+/// The sum over one kind of agents.
+struct side {
+  wire::control::results results;
+  wire::hdr::histogram latency;
+  std::uint64_t negative_samples = 0;
+  double negative_min = 0;  ///< milliseconds
+
+  /// True if the histogram holds every latency sample, so that percentiles may be told.
+  bool has_percentiles() const noexcept {
+    return results.latency.count > 0 &&
+           latency.count() + latency.totals().overflow == results.latency.count;
+  }
+};
+
+struct outcome {
+  /// Set if the task could not be done at all: one line, no report.
+  std::string failure;
+  bool connected = false;            ///< the control bus answered
+  std::vector<agent_record> agents;  ///< in the order in which they were heard of
+  /// Of a test.
+  side clients;
+  side servers;
+  std::uint64_t expected = 0;  ///< messages that the servers should have had
+  std::uint64_t received = 0;  ///< messages that they had
+  bool polled = false;         ///< servers were asked after the run
+  /// What makes the result incomplete: agents that vanished, messages not accounted for.
+  std::vector<std::string> problems;
+  /// What was not taken, and why not a problem: results of other runs, twice the same pong, …
+  std::uint64_t foreign_results = 0;
+  std::uint64_t duplicate_pongs = 0;
+  std::uint64_t malformed_requests = 0;
+  std::uint64_t agents_refused = 0;  ///< above the limit of agents
+
+  bool complete() const noexcept { return failure.empty() && problems.empty(); }
+  /// Agents of a kind that answered the roll call.
+  std::uint32_t count(wire::control::agent_kind kind) const noexcept;
+};
+
+}  // namespace ombt::controller

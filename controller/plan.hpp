@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// What one session of the controller is to do: the task, its limits, and the agents to wait for.
+// Plain data; the session reads it, settings.hpp makes it from options.
+
+#include "wire/control/messages.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace ombt::controller {
+
+using clock = std::chrono::steady_clock;
+using time_point = clock::time_point;
+using duration = clock::duration;
+
+enum class task : std::uint8_t { rpc_call, rpc_cast, rpc_fanout, notify, status, shutdown };
+
+/// The test that a task runs; none for status and shutdown.
+std::optional<wire::control::test_kind> test_of(task what) noexcept;
+/// The subcommand: "rpc-call", "rpc-cast", "rpc-fanout", "notify", "status", "shutdown".
+std::string_view name_of(task what) noexcept;
+std::optional<task> task_from(std::string_view name) noexcept;
+
+/// Agents that must have answered the roll call before a task goes on.
+struct expectation {
+  std::optional<wire::control::agent_kind> kind;  ///< none: all kinds that the task needs together
+  std::uint32_t count = 0;
+
+  /// "5" or "rpc-client=5" (also by ombt's names, "RPCClient=5"); throws configuration_error.
+  static expectation parse(std::string_view text);
+};
+
+struct plan {
+  task what = task::rpc_call;
+  std::string topic = "test-topic";
+  bool unique = false;
+  wire::control::test_parameters parameters;
+  /// Quiet time that ends the roll call, where nothing is expected.
+  duration idle = std::chrono::seconds{2};
+  /// Limit of each phase (session.hpp says of which).
+  duration timeout = std::chrono::seconds{60};
+  /// From the last client's result to the first question to the servers; not for calls.
+  duration delay = std::chrono::milliseconds{250};
+  std::vector<expectation> expect;
+
+  /// True if the task cannot do without agents of that kind. Tasks without a test need none, and
+  /// what they expect counts all kinds.
+  bool needs(wire::control::agent_kind kind) const noexcept;
+};
+
+}  // namespace ombt::controller

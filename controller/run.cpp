@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "wire/configuration_error.hpp"
+#include "wire/oslo/messages.hpp"
+#include "wire/oslo/transport_url.hpp"
+
+#include "drivers/loop.hpp"
+#include "drivers/transport.hpp"
+
+#include "controller/bus_session.hpp"
+#include "controller/json_report.hpp"
+#include "controller/progress.hpp"
+#include "controller/settings.hpp"
+#include "controller/text_report.hpp"
+
+#include <climits>
+
+#include <cstdio>
+#include <unistd.h>
+
+namespace ombt::controller {
+namespace {
+
+double epoch_seconds() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+std::string host_name() {
+  char name[HOST_NAME_MAX + 1] = {};
+  if (::gethostname(name, sizeof name - 1) != 0 || name[0] == '\0') return "localhost";
+  return name;
+}
+
+void say_error(const std::string& program, const std::string& what) {
+  std::fprintf(stderr, "%s: %s\n", program.c_str(), wire::oslo::mask_passwords(what).c_str());
+}
+
+/// Runs the loop until the session is closed.
+outcome run_session(const checked_settings& checked) {
+  drivers::loop loop;
+  const auto id = wire::oslo::make_hex_id();
+  const std::string_view hex = wire::oslo::view(id);
+  const wire::control::reply_address own{
+      std::string{wire::control::control_exchange},
+      wire::control::controller_topic(checked.what.topic),
+      wire::control::controller_name(checked.what.topic, host_name(), ::getpid(), hex)};
+  if (own.topic.size() + 1 + own.server.size() > wire::control::name_limit) {
+    throw configuration_error("--topic and the name of this host are too long together");
+  }
+  const std::string run_id = std::string{wire::control::run_tag_of(own.server)} + "-1";
+  session machine{checked.what, own, run_id, clock::now()};
+  progress_line progress;
+  std::unique_ptr<bus_session> bus;
+  bus = std::make_unique<bus_session>(
+      loop, drivers::transport::make(loop, checked.control_bus), std::move(machine),
+      [&] { progress.show(bus->machine()); }, [&] { loop.stop(); });
+  loop.on_termination([&](int) { bus->cancel("interrupted"); });
+  if (checked.given.debug) {
+    std::fprintf(stderr, "%s: %s on %s\n", checked.given.program.c_str(), own.server.c_str(),
+                 checked.masked_control_url.c_str());
+  }
+  bus->start();
+  loop.run();
+  progress.clear();
+  return bus->take_result();
+}
+
+std::string text_of(const checked_settings& checked, const outcome& found) {
+  switch (checked.what.what) {
+    case task::status:
+      return status_report(checked.what, found, checked.given.verbose);
+    case task::shutdown:
+      return shutdown_report(found);
+    default:
+      return test_report(checked.what, found);
+  }
+}
+
+}  // namespace
+
+int run_controller(const checked_settings& checked) {
+  const settings& given = checked.given;
+  report_header header;
+  header.program = given.program;
+  header.url = checked.masked_url;
+  header.control_url = checked.masked_control_url;
+  header.started = epoch_seconds();
+  const outcome found = run_session(checked);
+  header.finished = epoch_seconds();
+
+  bool ok = found.complete();
+  if (!found.failure.empty()) {
+    say_error(given.program,
+              found.connected ? found.failure : checked.masked_control_url + ": " + found.failure);
+  } else if (checked.given.json != "-") {
+    const std::string text = text_of(checked, found);
+    std::fwrite(text.data(), 1, text.size(), stdout);
+  }
+  for (const std::string& problem : found.problems) say_error(given.program, problem);
+  std::string why;
+  if (checked.output && found.failure.empty() &&
+      !checked.output.commit(output_lines(checked.what, found), why)) {
+    say_error(given.program, why);
+    ok = false;
+  }
+  if (checked.json && !checked.json.commit(json_report(header, checked.what, found), why)) {
+    say_error(given.program, why);
+    ok = false;
+  }
+  if (std::fflush(stdout) != 0) {
+    say_error(given.program, "standard output cannot be written");
+    ok = false;
+  }
+  if (given.debug) {
+    std::fprintf(stderr,
+                 "%s: %llu foreign results, %llu duplicate pongs, %llu malformed requests\n",
+                 given.program.c_str(), static_cast<unsigned long long>(found.foreign_results),
+                 static_cast<unsigned long long>(found.duplicate_pongs),
+                 static_cast<unsigned long long>(found.malformed_requests));
+  }
+  return ok ? exit_ok : exit_incomplete;
+}
+
+int run_controller(const settings& given) {
+  try {
+    return run_controller(check_settings(given));
+  } catch (const configuration_error& e) {
+    say_error(given.program, e.what());
+    return exit_configuration;
+  }
+}
+
+}  // namespace ombt::controller

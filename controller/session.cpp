@@ -1,0 +1,489 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/session.hpp"
+
+#include "controller/session_text.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+namespace ombt::controller {
+namespace {
+
+using wire::control::agent_kind;
+using wire::control::agent_kinds;
+using wire::control::method;
+using wire::control::words;
+using namespace std::chrono_literals;
+
+constexpr duration retry_pause = 1s;    // after an action that the bus did not take
+constexpr duration first_ask_gap = 2s;  // before agents that are silent are asked again
+constexpr duration least_poll_gap = 250ms;
+
+duration from_seconds(double seconds) {
+  return std::chrono::duration_cast<duration>(std::chrono::duration<double>(seconds));
+}
+
+std::string describe(error_code error, std::string_view detail) {
+  if (detail.empty()) return error.message();
+  std::string out{detail};
+  // The driver's own words may be all there is to say; a peer's are put after ours.
+  if (out.find(error.message()) == std::string::npos) out = error.message() + ": " + out;
+  return out;
+}
+
+bool is_final(error_code error) {
+  return error == errc::authentication_failed || error == errc::vhost_refused ||
+         error == errc::wrong_protocol || error == errc::channel_refused;
+}
+
+std::string key_of(agent_kind kind, const std::string& name) {
+  return std::string(1, static_cast<char>('0' + static_cast<int>(kind))) + name;
+}
+
+}  // namespace
+
+session::session(plan what, wire::control::reply_address own, std::string run_id, time_point now)
+    : plan_{std::move(what)}, own_{std::move(own)}, run_id_{std::move(run_id)} {
+  enter(phase::connecting, now);
+}
+
+void session::enter(phase next, time_point now) {
+  phase_ = next;
+  phase_began_ = now;
+  phase_limit_ = now + plan_.timeout;
+  last_news_ = now;
+  retry_at_.reset();
+  casts_pending_ = 0;
+  bus_error_.clear();
+  for (agent_state& state : states_) state.waited_for = false;
+  waiting_ = 0;
+}
+
+void session::fail(std::string text) {
+  outcome_.failure = std::move(text);
+  phase_ = phase::finished;
+  actions_.clear();
+}
+
+void session::cancel(std::string_view why) {
+  if (!finished()) fail(std::string{why});
+}
+
+bool session::next_action(action& out) {
+  if (actions_.empty()) return false;
+  out = std::move(actions_.front());
+  actions_.pop_front();
+  return true;
+}
+
+void session::send(purpose why, method m, agent_kind to, std::string args) {
+  const std::uint64_t tag = next_tag_++;
+  pending_.emplace(tag, why);
+  actions_.push_back({tag, m, to, std::move(args)});
+}
+
+std::optional<time_point> session::next_deadline() const noexcept {
+  if (finished()) return {};
+  time_point at = phase_limit_;
+  if (retry_at_) at = std::min(at, *retry_at_);
+  if (phase_ == phase::roll_call && plan_.expect.empty() && casts_pending_ == 0 && !retry_at_) {
+    at = std::min(at, last_news_ + plan_.idle);
+  }
+  return at;
+}
+
+void session::tick(time_point now) {
+  const bool retry = retry_at_ && now >= *retry_at_;
+  const bool over = now >= phase_limit_;
+  switch (phase_) {
+    case phase::connecting:
+      if (over) {
+        fail("no contact with the control bus within " + seconds_text(plan_.timeout) +
+             (bus_error_.empty() ? "" : ": " + bus_error_));
+      } else if (retry) {
+        check_self();
+      }
+      break;
+    case phase::roll_call:
+      if (over && (casts_pending_ > 0 || retry_at_) && plan_.expect.empty()) {
+        fail("the roll call could not be sent within " + seconds_text(plan_.timeout) +
+             (bus_error_.empty() ? "" : ": " + bus_error_));
+      } else if (over && !plan_.expect.empty()) {
+        fail(expectations_unmet());
+      } else if (over) {
+        after_roll_call(now);
+      } else if (retry) {
+        ping_all(now);
+      } else if (plan_.expect.empty() && casts_pending_ == 0 && !retry_at_ &&
+                 now >= last_news_ + plan_.idle) {
+        after_roll_call(now);
+      }
+      break;
+    case phase::resetting:
+      if (over) {
+        for (agent_state& state : states_) state.excluded = state.excluded || state.waited_for;
+        mark_missing();
+        start_run(now);
+      } else if (retry) {
+        ask_servers(now);
+      }
+      break;
+    case phase::running:
+      if (over) {
+        mark_missing();
+        after_run(now);
+      }
+      break;
+    case phase::settling:
+      if (over) {
+        enter(phase::polling, now);
+        ask_servers(now);
+      }
+      break;
+    case phase::polling:
+      if (over) {
+        end_polling(false);
+      } else if (retry) {
+        ask_servers(now);
+      }
+      break;
+    case phase::leaving:
+      if (over) {
+        fail("shutdown could not be sent within " + seconds_text(plan_.timeout) +
+             (bus_error_.empty() ? "" : ": " + bus_error_));
+      }
+      break;
+    case phase::finished:
+      break;
+  }
+}
+
+void session::on_listening(time_point) {
+  if (phase_ != phase::connecting || listening_) return;
+  listening_ = true;
+  check_self();
+}
+
+void session::on_listener_trouble(error_code error, std::string_view detail, bool final) {
+  if (finished()) return;
+  bus_error_ = describe(error, detail);
+  if (final || is_final(error)) fail("no contact with the control bus: " + bus_error_);
+}
+
+void session::check_self() {
+  retry_at_.reset();
+  if (self_check_pending_) return;
+  self_check_pending_ = true;
+  ++self_tries_;
+  send(purpose::self_check, method::self_ready, agent_kind::rpc_client);
+}
+
+void session::on_complete(std::uint64_t tag, error_code error, std::string_view detail,
+                          time_point now) {
+  const auto at = pending_.find(tag);
+  if (at == pending_.end()) return;
+  const purpose why = at->second;
+  pending_.erase(at);
+  if (finished()) return;
+  if (error) bus_error_ = describe(error, detail);
+  switch (why) {
+    case purpose::self_check:
+      self_check_pending_ = false;
+      if (phase_ != phase::connecting) return;
+      if (!error) {
+        outcome_.connected = true;
+        enter(phase::roll_call, now);
+        phase_limit_ = now + std::max(plan_.timeout, plan_.idle);
+        retry_gap_ = std::max<duration>(plan_.idle, 1s);
+        ping_all(now);
+      } else if (is_final(error)) {
+        fail("no contact with the control bus: " + bus_error_);
+      } else if (self_tries_ >= self_ready_tries) {
+        fail("no contact with the control bus after " + std::to_string(self_tries_) +
+             " tries: " + bus_error_);
+      } else if (error == errc::messaging_timeout) {
+        check_self();
+      } else {
+        retry_at_ = now + retry_pause;
+      }
+      return;
+    case purpose::ping:
+      if (phase_ != phase::roll_call) return;
+      casts_pending_ = std::max(0, casts_pending_ - 1);
+      if (error) {
+        if (is_final(error)) return fail("the roll call could not be sent: " + bus_error_);
+        retry_at_ = now + retry_pause;
+      }
+      // The quiet time begins when the last question is out.
+      if (casts_pending_ == 0) last_news_ = std::max(last_news_, now);
+      return;
+    case purpose::reset:
+      if (phase_ == phase::resetting && error) retry_at_ = now + retry_pause;
+      return;
+    case purpose::run:
+      // A send that failed may have been delivered all the same: a result says so.
+      if (phase_ == phase::running && error && outcome_.clients.results.empty()) {
+        fail("run_test could not be sent: " + bus_error_);
+      }
+      return;
+    case purpose::poll:
+      if (phase_ == phase::polling && error) retry_at_ = now + retry_pause;
+      return;
+    case purpose::shutdown:
+      if (phase_ != phase::leaving) return;
+      if (error) return fail("shutdown could not be sent: " + bus_error_);
+      if (--casts_pending_ == 0) finish();
+      return;
+  }
+}
+
+void session::ping_all(time_point now) {
+  retry_at_.reset();
+  std::string args;
+  wire::control::append_reply_addr_args(args, own_);
+  for (const agent_kind kind : agent_kinds) {
+    send(purpose::ping, method::client_ping, kind, args);
+    ++casts_pending_;
+  }
+  if (!plan_.expect.empty()) {
+    // An agent that starts later has not heard the first question.
+    retry_at_ = now + retry_gap_;
+    retry_gap_ *= 2;
+  }
+}
+
+agent_record* session::find_or_add(agent_kind kind, const std::string& name, bool pong) {
+  const std::string key = key_of(kind, name);
+  if (const auto known = index_.find(key); known != index_.end()) {
+    agent_record& agent = outcome_.agents[known->second];
+    if (pong && agent.answered_roll_call) {
+      ++outcome_.duplicate_pongs;
+      return nullptr;
+    }
+    return &agent;
+  }
+  if (outcome_.agents.size() >= agent_limit) {
+    ++outcome_.agents_refused;
+    return nullptr;
+  }
+  index_.emplace(key, outcome_.agents.size());
+  outcome_.agents.emplace_back();
+  states_.emplace_back();
+  outcome_.agents.back().kind = kind;
+  outcome_.agents.back().name = name;
+  return &outcome_.agents.back();
+}
+
+void session::on_pong(const wire::control::client_pong_request& pong, time_point now) {
+  // Once run_test is out, a new agent may or may not have got it: its results will tell.
+  if (phase_ != phase::roll_call && phase_ != phase::resetting) return;
+  agent_record* agent = find_or_add(pong.kind, pong.name, true);
+  if (agent == nullptr) return;
+  agent->answered_roll_call = true;
+  last_news_ = now;
+  if (phase_ == phase::roll_call) {
+    end_roll_call_if_met(now);
+  } else if (pong.kind == wire::control::server_kind(*test_of(plan_.what))) {
+    agent_state& state = states_[static_cast<std::size_t>(agent - outcome_.agents.data())];
+    state.waited_for = true;
+    ++waiting_;
+    retry_at_ = now;  // it may not have heard get_server_results
+  }
+}
+
+void session::end_roll_call_if_met(time_point now) {
+  if (!plan_.expect.empty() && expectations_met()) after_roll_call(now);
+}
+
+void session::after_roll_call(time_point now) {
+  if (plan_.what == task::status) return finish();
+  if (plan_.what == task::shutdown) {
+    enter(phase::leaving, now);
+    for (const agent_kind kind : agent_kinds) {
+      send(purpose::shutdown, method::shutdown, kind);
+      ++casts_pending_;
+    }
+    return;
+  }
+  const auto test = *test_of(plan_.what);
+  std::string missing;
+  for (const agent_kind kind :
+       {wire::control::client_kind(test), wire::control::server_kind(test)}) {
+    if (outcome_.count(kind) > 0) continue;
+    const bool client = kind == wire::control::client_kind(test);
+    if (!missing.empty()) missing += "; ";
+    missing += "No " + std::string{wire_name(kind)} + (client ? " clients" : " servers") +
+               " visible: no " + std::string{words(kind)} + " answered on topic " +
+               wire::control::agent_topic(kind, plan_.topic, plan_.unique) + " (exchange " +
+               std::string{wire::control::control_exchange} + ") within " +
+               seconds_text(now - phase_began_ > plan_.idle + 1s ? now - phase_began_ : plan_.idle);
+  }
+  if (!missing.empty()) return fail(missing);
+  enter(phase::resetting, now);
+  const agent_kind servers = wire::control::server_kind(test);
+  for (std::size_t i = 0; i < states_.size(); ++i) {
+    if (outcome_.agents[i].kind != servers) continue;
+    states_[i].waited_for = true;
+    ++waiting_;
+  }
+  retry_gap_ = first_ask_gap;
+  ask_servers(now);
+}
+
+void session::ask_servers(time_point now) {
+  const agent_kind servers = wire::control::server_kind(*test_of(plan_.what));
+  if (phase_ == phase::polling && !round_open_) {
+    round_open_ = true;
+    round_seen_ = 0;
+    waiting_ = 0;
+    for (std::size_t i = 0; i < states_.size(); ++i) {
+      states_[i].waited_for = outcome_.agents[i].kind == servers && !states_[i].excluded &&
+                              outcome_.agents[i].answered_roll_call;
+      if (states_[i].waited_for) ++waiting_;
+    }
+    retry_gap_ = first_ask_gap;
+  }
+  // Whoever is silent for long is asked again: the question may be lost with a connection.
+  retry_at_ = now + retry_gap_;
+  retry_gap_ *= 2;
+  std::string args;
+  wire::control::append_reply_addr_args(args, own_);
+  send(phase_ == phase::polling ? purpose::poll : purpose::reset, method::get_server_results,
+       servers, std::move(args));
+}
+
+void session::start_run(time_point now) {
+  const auto test = *test_of(plan_.what);
+  const agent_kind servers = wire::control::server_kind(test);
+  bool any_server = false;
+  for (std::size_t i = 0; i < states_.size(); ++i) {
+    any_server = any_server || (outcome_.agents[i].kind == servers && !states_[i].excluded);
+  }
+  if (!any_server) {
+    return fail("none of " + std::to_string(outcome_.count(servers)) + " " +
+                std::string{words(servers)} + "s answered get_server_results within " +
+                seconds_text(plan_.timeout));
+  }
+  enter(phase::running, now);
+  // What the clients must take at least is no part of the time that they may be silent.
+  const double pauses = static_cast<double>(plan_.parameters.count) * plan_.parameters.pause;
+  phase_limit_ += from_seconds(std::min(pauses, 1e9));
+  for (std::size_t i = 0; i < states_.size(); ++i) {
+    if (outcome_.agents[i].kind != wire::control::client_kind(test)) continue;
+    states_[i].waited_for = true;
+    ++waiting_;
+  }
+  wire::control::test_parameters parameters = plan_.parameters;
+  parameters.run = run_id_;
+  parameters.detail = run_id_.empty() ? 0 : 1;
+  std::string args;
+  wire::control::append_run_test_args(args, test, parameters, own_);
+  send(purpose::run, method::run_test, wire::control::client_kind(test), std::move(args));
+}
+
+void session::take(agent_record& from, side& into,
+                   const wire::control::client_result_request& result) {
+  ++from.reports;
+  from.missing = false;
+  into.results.merge(result.results);
+  // Each agent's texts are kept beside the sum of all, as far as that is sane.
+  const auto& errors = result.results.errors;
+  if (error_texts_ + errors.size() <= error_text_limit) {
+    error_texts_ += errors.size();
+    from.results.merge(result.results);
+  } else {
+    wire::control::results without = result.results;
+    without.errors.clear();
+    for (const auto& [text, times] : errors) {
+      without.errors[std::string{wire::control::other_errors}] += times;
+    }
+    from.results.merge(without);
+  }
+  if (!result.has_details) return;
+  ++from.reports_with_details;
+  into.latency.merge(result.details.latency);
+  if (result.details.negative_samples > 0) {
+    into.negative_samples += result.details.negative_samples;
+    into.negative_min = std::min(into.negative_min, result.details.negative_min);
+  }
+}
+
+void session::on_result(const wire::control::client_result_request& result, time_point now) {
+  const auto test = test_of(plan_.what);
+  const bool from_client = test && result.kind == wire::control::client_kind(*test);
+  const bool from_server = test && result.kind == wire::control::server_kind(*test);
+  const bool after_start =
+      phase_ == phase::running || phase_ == phase::settling || phase_ == phase::polling;
+  const bool foreign = from_client && result.has_details && result.details.run != run_id_;
+  if (foreign || !((after_start && (from_client || from_server)) ||
+                   (phase_ == phase::resetting && from_server))) {
+    ++outcome_.foreign_results;
+    return;
+  }
+  agent_record* agent = find_or_add(result.kind, result.name, false);
+  if (agent == nullptr) return;
+  agent_state& state = states_[static_cast<std::size_t>(agent - outcome_.agents.data())];
+  if (phase_ != phase::resetting) {
+    // A client reports once a run; a server that did not answer the reset may still count a
+    // former run.
+    if ((from_client && agent->reports > 0) || state.excluded) {
+      ++outcome_.foreign_results;
+      return;
+    }
+    take(*agent, from_client ? outcome_.clients : outcome_.servers, result);
+  }
+  const bool was_waited_for = state.waited_for;
+  if (was_waited_for) {
+    state.waited_for = false;
+    --waiting_;
+  }
+  switch (phase_) {
+    case phase::resetting:
+      if (waiting_ == 0) start_run(now);
+      break;
+    case phase::running:
+      if (!from_client) break;
+      phase_limit_ = std::max(phase_limit_, now + plan_.timeout);
+      last_news_ = now;
+      if (waiting_ == 0) after_run(now);
+      break;
+    case phase::polling:
+      if (from_server) round_seen_ += result.results.msgs_ok + result.results.msgs_fail;
+      end_round_if_complete(now);
+      break;
+    default:
+      break;
+  }
+}
+
+void session::after_run(time_point now) {
+  round_open_ = false;
+  round_gap_ = std::max(least_poll_gap, from_seconds(2 * plan_.parameters.pause));
+  if (plan_.what == task::rpc_call || plan_.delay <= duration::zero()) {
+    enter(phase::polling, now);
+    ask_servers(now);
+    return;
+  }
+  enter(phase::settling, now);
+  phase_limit_ = now + plan_.delay;
+}
+
+void session::end_round_if_complete(time_point now) {
+  if (!round_open_ || waiting_ > 0) return;
+  round_open_ = false;
+  outcome_.polled = true;
+  const auto& received = outcome_.servers.results;
+  if (received.msgs_ok + received.msgs_fail >= expected_messages()) return end_polling(true);
+  if (round_seen_ == 0)
+    round_gap_ = std::min(round_gap_ * 2, std::max(plan_.timeout, least_poll_gap));
+  retry_at_ = now + round_gap_;
+}
+
+void session::end_polling(bool in_time) {
+  outcome_.polled = true;
+  if (!in_time && round_open_) mark_missing();
+  finish();
+}
+
+}  // namespace ombt::controller

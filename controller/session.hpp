@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// One session of the controller as a state machine without I/O: roll call, reset, run, poll. Time
+// comes in as a parameter; what it wants sent waits in a queue of actions. bus_session carries
+// both. One thread.
+//
+// phase       | wants sent                 | ends when                              | else, at its
+// limit connecting  | self_ready to itself       | it answered                            |
+// failure, after 25 tries or timeout roll_call   | client_ping to all kinds   | quiet for idle, or
+// all expected there  | failure (expected ones missing) resetting   | get_server_results         |
+// all servers answered (thrown away)     | goes on, the silent ones are missing running     |
+// run_test to the clients    | all clients' results are in            | goes on, the silent ones
+// are missing settling    | -                          | delay is over (none after calls)       |
+// polling     | get_server_results, again  | all accounted for, all servers answered| the rest is
+// unaccounted for leaving     | shutdown to all kinds      | the bus has taken them | failure
+// finished    | -                          |                                        |
+//
+// status ends after roll_call, shutdown goes from there to leaving. Every phase's limit is
+// plan.timeout, except that a run has in addition the pauses it must make (count x pause), and
+// that each client's result gives the others the timeout anew.
+
+#include "wire/control/messages.hpp"
+#include "wire/control/results.hpp"
+#include "wire/error.hpp"
+
+#include "controller/outcome.hpp"
+#include "controller/plan.hpp"
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace ombt::controller {
+
+enum class phase : std::uint8_t {
+  connecting,
+  roll_call,
+  resetting,
+  running,
+  settling,
+  polling,
+  leaving,
+  finished,
+};
+
+/// Something to send. Its completion is told to on_complete with the tag.
+struct action {
+  std::uint64_t tag = 0;
+  /// self_ready is a call (2 s) to the controller's own address; all others are fanout casts.
+  wire::control::method method = wire::control::method::self_ready;
+  wire::control::agent_kind to = wire::control::agent_kind::rpc_client;
+  std::string args_json = "{}";
+};
+
+class session {
+ public:
+  /// Most agents that are listened to; more are counted as refused.
+  static constexpr std::size_t agent_limit = 200'000;
+  /// Most error texts that are kept for agents one by one; above it they count as other_errors.
+  static constexpr std::size_t error_text_limit = 100'000;
+  static constexpr int self_ready_tries = 25;
+  static constexpr duration self_ready_timeout = std::chrono::seconds{2};
+
+  /// own is the address that agents answer to; run_id goes into run_test, empty: the run asks for
+  /// no details.
+  session(plan what, wire::control::reply_address own, std::string run_id, time_point now);
+
+  /// Takes the next thing to send; false if there is none.
+  bool next_action(action& out);
+  /// When tick() must be called at the latest.
+  std::optional<time_point> next_deadline() const noexcept;
+  void tick(time_point now);
+
+  /// The own server listens.
+  void on_listening(time_point now);
+  /// The own server cannot listen now. Ends the session if that is for good, or if trying again
+  /// will not help (a refused login); otherwise it is the reason to be told at the limit.
+  void on_listener_trouble(error_code error, std::string_view detail, bool final);
+  /// An action ended; an answer that came too late for its phase is ignored.
+  void on_complete(std::uint64_t tag, error_code error, std::string_view detail, time_point now);
+  void on_pong(const wire::control::client_pong_request& pong, time_point now);
+  void on_result(const wire::control::client_result_request& result, time_point now);
+  /// A request that could not be read.
+  void on_malformed() { ++outcome_.malformed_requests; }
+  /// Ends the session from outside ("interrupted"); what came in so far is in the outcome.
+  void cancel(std::string_view why);
+
+  phase current() const noexcept { return phase_; }
+  bool finished() const noexcept { return phase_ == phase::finished; }
+  const outcome& result() const noexcept { return outcome_; }
+  outcome take_result() { return std::move(outcome_); }
+  const plan& what() const noexcept { return plan_; }
+  const wire::control::reply_address& own_address() const noexcept { return own_; }
+  /// How far the phase is: agents or messages heard of, and how many it waits for (0: unknown).
+  struct progress {
+    std::uint64_t done = 0;
+    std::uint64_t total = 0;
+  };
+  progress how_far() const noexcept;
+
+ private:
+  enum class purpose : std::uint8_t { self_check, ping, reset, run, poll, shutdown };
+
+  void enter(phase next, time_point now);
+  void fail(std::string text);
+  void finish();
+  void send(purpose why, wire::control::method method, wire::control::agent_kind to,
+            std::string args = "{}");
+  void check_self();
+  void ping_all(time_point now);
+  void ask_servers(time_point now);
+  void after_roll_call(time_point now);
+  void end_roll_call_if_met(time_point now);
+  void start_run(time_point now);
+  void after_run(time_point now);
+  void end_round_if_complete(time_point now);
+  void end_polling(bool in_time);
+  void mark_missing();
+  agent_record* find_or_add(wire::control::agent_kind kind, const std::string& name, bool pong);
+  void take(agent_record& from, side& into, const wire::control::client_result_request& result);
+  bool expectations_met() const noexcept;
+  std::string expectations_unmet() const;
+  std::uint64_t expected_messages() const noexcept;
+
+  // What is known of an agent beside its record.
+  struct agent_state {
+    bool waited_for = false;  ///< the present phase (or round) ends with its answer
+    bool excluded = false;    ///< did not answer the reset: its counters may be another run's
+  };
+
+  plan plan_;
+  wire::control::reply_address own_;
+  std::string run_id_;
+  phase phase_ = phase::connecting;
+  time_point phase_began_;
+  time_point phase_limit_;
+  std::optional<time_point> retry_at_;  ///< of the phase's question
+  duration retry_gap_{};
+  time_point last_news_;  ///< last new pong, or last client's result
+  bool listening_ = false;
+  int self_tries_ = 0;
+  bool self_check_pending_ = false;
+  int casts_pending_ = 0;         ///< pings or shutdowns not yet taken by the bus
+  std::string bus_error_;         ///< last error of an action
+  std::uint64_t waiting_ = 0;     ///< agents with waited_for
+  bool round_open_ = false;       ///< polling: asked, not all have answered
+  std::uint64_t round_seen_ = 0;  ///< polling: messages reported in this round
+  duration round_gap_{};
+  std::size_t error_texts_ = 0;
+  std::uint64_t next_tag_ = 1;
+  std::unordered_map<std::uint64_t, purpose> pending_;
+  std::deque<action> actions_;
+  std::unordered_map<std::string, std::size_t> index_;
+  std::vector<agent_state> states_;
+  outcome outcome_;
+};
+
+/// "connecting", "roll call", "resetting servers", …: for progress and errors.
+std::string_view name_of(phase p) noexcept;
+
+}  // namespace ombt::controller

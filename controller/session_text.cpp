@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/session_text.hpp"
+
+#include "controller/session.hpp"
+
+#include <algorithm>
+
+namespace ombt::controller {
+namespace {
+
+using wire::control::agent_kind;
+using wire::control::agent_kinds;
+using wire::control::words;
+
+constexpr std::size_t names_in_problems = 20;
+
+}  // namespace
+
+std::string seconds_text(duration d) {
+  const double seconds = std::chrono::duration<double>(d).count();
+  std::string out;
+  wire::json::append_number(out, seconds);
+  if (out.ends_with(".0")) out.resize(out.size() - 2);
+  return out + " s";
+}
+
+std::uint32_t outcome::count(agent_kind kind) const noexcept {
+  return static_cast<std::uint32_t>(
+      std::count_if(agents.begin(), agents.end(),
+                    [&](const agent_record& a) { return a.kind == kind && a.answered_roll_call; }));
+}
+
+std::string_view name_of(phase p) noexcept {
+  switch (p) {
+    case phase::connecting:
+      return "connecting";
+    case phase::roll_call:
+      return "roll call";
+    case phase::resetting:
+      return "resetting servers";
+    case phase::running:
+      return "running";
+    case phase::settling:
+      return "waiting";
+    case phase::polling:
+      return "asking servers";
+    case phase::leaving:
+      return "shutting down";
+    case phase::finished:
+      break;
+  }
+  return "finished";
+}
+
+bool session::expectations_met() const noexcept {
+  return std::all_of(plan_.expect.begin(), plan_.expect.end(), [&](const expectation& e) {
+    std::uint32_t present = 0;
+    for (const agent_record& agent : outcome_.agents) {
+      const bool counts =
+          e.kind ? agent.kind == *e.kind : plan_.needs(agent.kind) || !test_of(plan_.what);
+      if (agent.answered_roll_call && counts) ++present;
+    }
+    return present >= e.count;
+  });
+}
+
+std::string session::expectations_unmet() const {
+  std::string out = "not all expected agents answered within " + seconds_text(plan_.timeout) + ": ";
+  std::string wanted;
+  for (const expectation& e : plan_.expect) {
+    if (!wanted.empty()) wanted += ", ";
+    wanted += std::to_string(e.count) + ' ';
+    wanted += e.kind ? std::string{words(*e.kind)} + "s" : std::string{"agents"};
+  }
+  out += "expected " + wanted + "; answered ";
+  bool first = true;
+  for (const agent_kind kind : agent_kinds) {
+    if (!plan_.needs(kind) && test_of(plan_.what)) continue;
+    if (!first) out += ", ";
+    first = false;
+    out += std::to_string(outcome_.count(kind)) + ' ' + std::string{words(kind)} + "s (topic " +
+           wire::control::agent_topic(kind, plan_.topic, plan_.unique) + ')';
+  }
+  if (!bus_error_.empty()) out += "; " + bus_error_;
+  return out;
+}
+
+std::uint64_t session::expected_messages() const noexcept {
+  const std::uint64_t sent = outcome_.clients.results.msgs_ok;
+  if (plan_.what != task::rpc_fanout) return sent;
+  std::uint64_t servers = 0;
+  for (std::size_t i = 0; i < states_.size(); ++i) {
+    if (outcome_.agents[i].kind == agent_kind::rpc_server && !states_[i].excluded &&
+        outcome_.agents[i].answered_roll_call) {
+      ++servers;
+    }
+  }
+  return sent * servers;
+}
+
+void session::mark_missing() {
+  for (std::size_t i = 0; i < states_.size(); ++i) {
+    outcome_.agents[i].missing = outcome_.agents[i].missing || states_[i].waited_for;
+  }
+}
+
+void session::finish() {
+  phase_ = phase::finished;
+  actions_.clear();
+  if (!test_of(plan_.what)) return;
+  const auto& servers = outcome_.servers.results;
+  outcome_.expected = expected_messages();
+  outcome_.received = servers.msgs_ok + servers.msgs_fail;
+  std::size_t missing = 0;
+  for (const agent_record& agent : outcome_.agents) {
+    if (!agent.missing || ++missing > names_in_problems) continue;
+    const bool client = agent.kind == wire::control::client_kind(*test_of(plan_.what));
+    outcome_.problems.push_back(std::string{words(agent.kind)} + ' ' + agent.name +
+                                (client ? " sent no results within " : " did not answer within ") +
+                                seconds_text(plan_.timeout));
+  }
+  if (missing > names_in_problems) {
+    outcome_.problems.push_back("and " + std::to_string(missing - names_in_problems) +
+                                " more agents did not answer");
+  }
+  if (outcome_.received < outcome_.expected) {
+    outcome_.problems.push_back(std::to_string(outcome_.expected - outcome_.received) + " of " +
+                                std::to_string(outcome_.expected) +
+                                " messages are not accounted for by the receivers within " +
+                                seconds_text(plan_.timeout));
+  }
+}
+
+session::progress session::how_far() const noexcept {
+  const auto& servers = outcome_.servers.results;
+  switch (phase_) {
+    case phase::connecting:
+    case phase::leaving:
+      return {};
+    case phase::roll_call:
+    case phase::finished:
+      return {outcome_.agents.size(), 0};
+    case phase::resetting:
+    case phase::running: {
+      const auto test = *test_of(plan_.what);
+      const std::uint64_t all =
+          outcome_.count(phase_ == phase::running ? wire::control::client_kind(test)
+                                                  : wire::control::server_kind(test));
+      return {all - std::min(all, waiting_), all};
+    }
+    case phase::settling:
+    case phase::polling:
+      return {servers.msgs_ok + servers.msgs_fail, expected_messages()};
+  }
+  return {};
+}
+
+}  // namespace ombt::controller

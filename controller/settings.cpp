@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/settings.hpp"
+
+#include "wire/configuration_error.hpp"
+#include "wire/control/messages.hpp"
+#include "wire/oslo/options.hpp"
+#include "wire/oslo/transport_url.hpp"
+
+#include "drivers/transport.hpp"
+
+#include <cmath>
+
+namespace ombt::controller {
+namespace {
+
+// The payload travels in run_test too, beside some hundred bytes and within the body limit.
+constexpr long long longest_payload = static_cast<long long>(wire::control::data_limit) - 65'536;
+// Names hold the topic twice: in the routing key <topic>.<name>.
+constexpr std::size_t longest_topic = 64;
+
+std::string number_text(double number) {
+  std::string out;
+  wire::json::append_number(out, number);
+  return out.ends_with(".0") ? out.substr(0, out.size() - 2) : out;
+}
+
+duration seconds_between(std::string_view option, double value, double least, double most) {
+  // Written so that a NaN is refused too.
+  if (!(value >= least && value <= most)) {
+    throw configuration_error(std::string{option} + ' ' + number_text(value) +
+                              ": expected seconds from " + number_text(least) + " to " +
+                              number_text(most));
+  }
+  return std::chrono::duration_cast<duration>(std::chrono::duration<double>(value));
+}
+
+void check_between(std::string_view option, long long value, long long least, long long most) {
+  if (value < least || value > most) {
+    throw configuration_error(std::string{option} + ' ' + std::to_string(value) +
+                              ": expected a number from " + std::to_string(least) + " to " +
+                              std::to_string(most));
+  }
+}
+
+void check_topic(const std::string& topic) {
+  if (topic.empty() || topic.size() > longest_topic) {
+    throw configuration_error("--topic: expected 1 to " + std::to_string(longest_topic) + " bytes");
+  }
+  for (const char c : topic) {
+    if (static_cast<unsigned char>(c) <= 0x20 || c == 0x7f) {
+      throw configuration_error("--topic: no spaces or control characters, please");
+    }
+  }
+}
+
+plan make_plan(const settings& given) {
+  plan out;
+  const auto what = task_from(given.task);
+  if (!what) throw configuration_error("unknown command " + given.task);
+  out.what = *what;
+  check_topic(given.topic);
+  out.topic = given.topic;
+  out.unique = given.unique;
+  out.timeout = seconds_between("--timeout", given.timeout, 0.001, 1e6);
+  out.idle = seconds_between("--idle", given.idle, 0, 86'400);
+  out.delay = seconds_between("--delay", given.delay, 0, 86'400);
+  for (const std::string& text : given.expect) out.expect.push_back(expectation::parse(text));
+  const bool notify = *what == task::notify;
+  if (test_of(*what)) {
+    check_between(notify ? "--events" : "--calls", given.count, 1, wire::control::count_limit);
+    check_between("--length", given.length, 0, longest_payload);
+    seconds_between("--pause", given.pause, 0, wire::control::pause_limit);
+    if (notify && (!wire::control::is_severity(given.severity) || given.severity == "sample")) {
+      throw configuration_error("--severity " + given.severity.substr(0, 60) +
+                                ": expected audit, debug, info, warn, error or critical");
+    }
+    out.parameters.count = given.count;
+    out.parameters.data.assign(static_cast<std::size_t>(given.length), 'X');
+    out.parameters.pause = given.pause;
+    out.parameters.severity = given.severity;
+    out.parameters.verbose = given.verbose;
+  }
+  return out;
+}
+
+}  // namespace
+
+checked_settings check_settings(const settings& given) {
+  checked_settings out;
+  out.given = given;
+  out.what = make_plan(given);
+  wire::oslo::options_file file;
+  if (!given.oslo_config.empty()) file = wire::oslo::options_file::load(given.oslo_config);
+  std::string url = given.url;
+  if (url.empty()) url = file.defaults.transport_url;
+  if (url.empty()) url = default_url;
+  // Both are checked, though only control is connected to.
+  const auto bus = wire::oslo::make_messaging_options(file, url);
+  const std::string control_url = given.control_url.empty() ? url : given.control_url;
+  auto control = std::make_shared<drivers::transport_settings>();
+  control->messaging = wire::oslo::make_messaging_options(file, control_url);
+  control->program = given.program;
+  out.masked_url = bus.url.masked();
+  out.masked_control_url = control->messaging.url.masked();
+  out.control_bus = std::move(control);
+  if (!given.output.empty()) out.output = whole_file(given.output, "--output");
+  if (!given.json.empty()) out.json = whole_file(given.json, "--json");
+  return out;
+}
+
+}  // namespace ombt::controller

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// The controller's options as a user gives them, and the checking of them; and a whole session
+// from checked options to exit status, as ombt-controller and ombt's controller mode do it. Knows
+// no command line.
+
+#include "controller/plan.hpp"
+#include "controller/whole_file.hpp"
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ombt::drivers {
+struct transport_settings;
+}
+
+namespace ombt::controller {
+
+inline constexpr std::string_view default_url = "rabbit://localhost:5672";
+
+/// Exit statuses of the programs.
+inline constexpr int exit_ok = 0;
+inline constexpr int exit_incomplete = 1;     ///< no result, or not of all agents and messages
+inline constexpr int exit_configuration = 2;  ///< nothing was started
+
+struct settings {
+  std::string program = "ombt-controller";
+  std::string task;         ///< a subcommand's name
+  std::string url;          ///< bus under test; empty: the file's, else default_url
+  std::string control_url;  ///< empty: as url
+  std::string oslo_config;  ///< an oslo.config file, or empty
+  std::string topic = "test-topic";
+  bool unique = false;
+  bool debug = false;
+  bool verbose = false;
+  double timeout = 60;  ///< seconds
+  double idle = 2;      ///< seconds
+  std::vector<std::string> expect;
+  std::string output;       ///< file, or empty
+  std::string json;         ///< file, or empty
+  long long count = 1;      ///< messages of each client
+  long long length = 1024;  ///< bytes of payload
+  double pause = 0;         ///< seconds
+  double delay = 0.25;      ///< seconds
+  std::string severity = "debug";
+};
+
+/// The settings, read and checked.
+struct checked_settings {
+  settings given;
+  plan what;
+  std::shared_ptr<const drivers::transport_settings> control_bus;
+  std::string masked_url;
+  std::string masked_control_url;
+  whole_file output;
+  whole_file json;
+};
+
+/// Checks everything that can be checked without a bus. Throws configuration_error: one line,
+/// passwords masked.
+checked_settings check_settings(const settings& given);
+
+/// Runs the session, prints its report to standard output, writes the files, and says on standard
+/// error what went wrong. SIGINT and SIGTERM end it cleanly. Returns the exit status.
+int run_controller(const checked_settings& checked);
+
+/// check_settings and run_controller, a configuration error as one line and exit status 2.
+int run_controller(const settings& given);
+
+}  // namespace ombt::controller

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/text_report.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <map>
+#include <tuple>
+
+namespace ombt::controller {
+namespace {
+
+using wire::control::agent_kind;
+using wire::control::agent_kinds;
+using wire::control::test_kind;
+using wire::control::words;
+using ull = unsigned long long;
+
+template <class... Values>
+void append_format(std::string& out, const char* format, Values... values) {
+  char line[512];
+  const int length = std::snprintf(line, sizeof line, format, values...);
+  if (length > 0) {
+    out.append(line, std::min(static_cast<std::size_t>(length), sizeof line - 1));
+  }
+}
+
+/// Samples that a percentile needs to mean something: 10 / (1 - p).
+double samples_needed(double percentile) { return 10 / (1 - percentile / 100); }
+
+/// "50%", "99.9%"
+std::string percent_text(double percentile) {
+  char text[16];
+  std::snprintf(text, sizeof text, "%g%%", percentile);
+  return text;
+}
+
+void append_title(std::string& out, const char* title) {
+  out += "\n\n";
+  out += title;
+  out += '\n';
+  out.append(std::char_traits<char>::length(title), '-');
+  out += '\n';
+}
+
+void append_percentiles(std::string& out, const side& s, std::size_t reporting,
+                        std::size_t with_details) {
+  if (s.results.latency.count > 0) {
+    if (!s.has_percentiles()) {
+      append_format(out, "Latency Percentiles (msecs): n/a (%zu of %zu agents send no histogram)\n",
+                    reporting - with_details, reporting);
+    } else {
+      out += "Latency Percentiles (msecs):";
+      for (const double p : reported_percentiles) {
+        out += ' ' + percent_text(p) + ' ';
+        if (const auto ms = percentile_ms(s, p)) {
+          append_format(out, "%f", *ms);
+        } else {
+          out += "n/a";
+        }
+      }
+      append_format(out, " Max %f\n", s.results.latency.max.value_or(0));
+      if (s.results.msgs_fail > 0) {
+        out += "With failures as infinite (msecs):";
+        for (const double p : reported_percentiles) {
+          out += ' ' + percent_text(p) + ' ';
+          const auto all = percentile_of_all_ms(s, p);
+          if (!all.known) {
+            out += "n/a";
+          } else if (all.infinite) {
+            out += ">timeout";
+          } else {
+            append_format(out, "%f", all.ms);
+          }
+        }
+        out += '\n';
+      }
+    }
+  }
+  if (s.negative_samples > 0) {
+    append_format(out, "Clocks apart: %llu samples below zero, the lowest %f msecs\n",
+                  static_cast<ull>(s.negative_samples), s.negative_min);
+  }
+}
+
+void append_errors(std::string& out, const char* who, const side& s) {
+  for (const auto& [text, times] : s.results.errors) {
+    append_format(out, "  %s: %llu x ", who, static_cast<ull>(times));
+    out += text;
+    out += '\n';
+  }
+}
+
+}  // namespace
+
+std::optional<double> percentile_ms(const side& s, double percentile) {
+  if (!s.has_percentiles()) return {};
+  const auto& totals = s.latency.totals();
+  if (static_cast<double>(totals.count + totals.overflow) + 1e-6 < samples_needed(percentile)) {
+    return {};
+  }
+  return static_cast<double>(s.latency.value_at_percentile(percentile)) / 1e6;
+}
+
+percentile_of_all percentile_of_all_ms(const side& s, double percentile) {
+  percentile_of_all out;
+  const std::uint64_t succeeded = s.latency.totals().count + s.latency.totals().overflow;
+  const std::uint64_t all = succeeded + s.results.msgs_fail;
+  const bool complete = s.has_percentiles() || (succeeded == 0 && s.results.msgs_ok == 0);
+  if (!complete || static_cast<double>(all) + 1e-6 < samples_needed(percentile)) return out;
+  out.known = true;
+  const auto rank = std::max<std::uint64_t>(
+      1, static_cast<std::uint64_t>(
+             std::ceil(percentile / 100 * static_cast<double>(all) * (1 - 1e-12))));
+  out.infinite = rank > succeeded;
+  if (!out.infinite) out.ms = static_cast<double>(s.latency.value_at_rank(rank)) / 1e6;
+  return out;
+}
+
+std::string test_report(const plan& what, const outcome& found) {
+  const test_kind test = *test_of(what.what);
+  const bool notify = test == test_kind::notify;
+  const agent_kind client = client_kind(test);
+  const agent_kind server = server_kind(test);
+  std::string out;
+  switch (test) {
+    case test_kind::call:
+      out += "RPC call test results\n";
+      break;
+    case test_kind::cast:
+      out += "RPC cast test results\n";
+      break;
+    case test_kind::fanout:
+      out += "RPC fanout test results\n";
+      break;
+    case test_kind::notify:
+      out += "Notification test results\n";
+      break;
+  }
+  const auto clients = found.count(client);
+  const auto servers = found.count(server);
+  append_format(out,
+                notify ? "%u Notifiers, %u Listeners (%u total)\n"
+                       : "%u RPC clients, %u RPC Servers (%u total)\n",
+                clients, servers, clients + servers);
+
+  const auto append_side = [&](const char* title, agent_kind kind, const side& s) {
+    std::size_t reporting = 0;
+    std::size_t with_details = 0;
+    for (const agent_record& agent : found.agents) {
+      if (agent.kind != kind || agent.results.latency.count == 0) continue;
+      ++reporting;
+      if (agent.reports == agent.reports_with_details) ++with_details;
+    }
+    append_title(out, title);
+    append_results_text(out, s.results);
+    append_percentiles(out, s, reporting, with_details);
+  };
+  append_side(notify ? "Aggregated Notifier (Client) results:" : "Aggregated RPC Client results:",
+              client, found.clients);
+  append_side(notify ? "Aggregated Listener (Server) results:" : "Aggregated RPC Server results:",
+              server, found.servers);
+
+  const auto& start = found.clients.results.start_time;
+  const auto& stop = found.servers.results.stop_time;
+  if (test == test_kind::fanout && start && stop) {
+    append_title(out, "Fanout propagation delay:");
+    append_format(out, "  First client transmit time: %f\n", *start);
+    append_format(out, "  Last server receive time: %f\n", *stop);
+    append_format(out, "  Duration (secs): %f\n", *stop - *start);
+  }
+  if (!found.clients.results.errors.empty() || !found.servers.results.errors.empty()) {
+    append_title(out, "Errors:");
+    append_errors(out, notify ? "Notifiers" : "RPC clients", found.clients);
+    append_errors(out, notify ? "Listeners" : "RPC servers", found.servers);
+  }
+  if (!found.problems.empty()) {
+    append_title(out, "Incomplete:");
+    for (const std::string& problem : found.problems) out += "  " + problem + '\n';
+  }
+  return out;
+}
+
+std::string status_report(const plan& what, const outcome& found, bool names) {
+  struct process {
+    std::size_t agents = 0;
+    std::vector<const std::string*> names;
+  };
+  std::string out;
+  std::size_t total = 0;
+  for (const agent_record& agent : found.agents) total += agent.answered_roll_call ? 1 : 0;
+  append_format(out, "%zu agents on topic ", total);
+  out += what.topic;
+  out += what.unique ? " (unique)\n" : "\n";
+  for (const agent_kind kind : agent_kinds) {
+    // By host, then process id; names chosen by hand tell neither and come last.
+    std::map<std::tuple<bool, std::string, std::int64_t>, process> processes;
+    for (const agent_record& agent : found.agents) {
+      if (agent.kind != kind || !agent.answered_roll_call) continue;
+      const auto parsed = wire::control::parse_agent_name(agent.name);
+      auto& p = parsed ? processes[{false, std::string{parsed->host}, parsed->pid}]
+                       : processes[{true, agent.name, 0}];
+      ++p.agents;
+      p.names.push_back(&agent.name);
+    }
+    out += '\n';
+    out += words(kind);
+    append_format(out, "s: %u\n", found.count(kind));
+    for (const auto& [where, p] : processes) {
+      const auto& [by_hand, host, pid] = where;
+      if (by_hand) {
+        out += "  " + host + '\n';
+        continue;
+      }
+      out += "  host " + host;
+      append_format(out, "  process %lld  %zu agent%s\n", static_cast<long long>(pid), p.agents,
+                    p.agents == 1 ? "" : "s");
+      if (!names) continue;
+      for (const std::string* name : p.names) out += "    " + *name + '\n';
+    }
+  }
+  return out;
+}
+
+std::string shutdown_report(const outcome& found) {
+  std::string out;
+  append_format(out, "%zu agents told to leave\n", found.agents.size());
+  return out;
+}
+
+}  // namespace ombt::controller

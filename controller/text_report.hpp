@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// The outcome of a session as text: ombt's own, with percentiles below each block, errors and
+// problems below all. Pure functions.
+
+#include "controller/outcome.hpp"
+#include "controller/plan.hpp"
+
+#include <array>
+#include <optional>
+#include <string>
+
+namespace ombt::controller {
+
+/// The percentiles that reports have.
+inline constexpr std::array<double, 4> reported_percentiles = {50, 90, 99, 99.9};
+
+/// A percentile in milliseconds over the successes; empty where the histogram does not hold all
+/// samples, or there are fewer than 10/(1-p) of them.
+std::optional<double> percentile_ms(const side& s, double percentile);
+
+/// The same over all operations, failed ones as infinity.
+struct percentile_of_all {
+  bool known = false;
+  bool infinite = false;  ///< the operation of that rank failed
+  double ms = 0;
+};
+percentile_of_all percentile_of_all_ms(const side& s, double percentile);
+
+/// The report of a test.
+std::string test_report(const plan& what, const outcome& found);
+/// The agents by kind, host and process; with names each agent's name.
+std::string status_report(const plan& what, const outcome& found, bool names);
+/// One line: how many agents were told to leave.
+std::string shutdown_report(const outcome& found);
+
+}  // namespace ombt::controller

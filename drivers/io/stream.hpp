@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// A connected, non-blocking byte stream: TCP, or TLS over it. Reads and writes what is possible
+// now and says what to wait for; the pump does the waiting. One thread.
+
+#include "wire/error.hpp"
+
+#include <boost/asio/ip/tcp.hpp>
+
+#include <memory>
+#include <span>
+#include <string>
+
+struct ssl_ctx_st;
+struct ssl_st;
+
+namespace ombt::drivers::io {
+
+namespace asio = boost::asio;
+
+/// TLS settings of a driver, loaded once a process. Errors are ombt::configuration_error.
+class tls_settings {
+ public:
+  struct files {
+    std::string ca_file;    ///< empty: the peer's certificate is not checked
+    std::string cert_file;  ///< client certificate, PEM
+    std::string key_file;   ///< its key; empty: in cert_file
+    std::string key_password;
+    bool verify_hostname = false;
+  };
+  explicit tls_settings(const files& f);
+  ~tls_settings();
+  tls_settings(const tls_settings&) = delete;
+  tls_settings& operator=(const tls_settings&) = delete;
+
+ private:
+  friend class stream;
+  ssl_ctx_st* context_;
+  bool verify_hostname_;
+};
+
+enum class io_status { done, want_read, want_write, end_of_file, failed };
+
+struct io_result {
+  io_status status = io_status::done;
+  std::size_t bytes = 0;
+  error_code error;  ///< with failed
+};
+
+class stream {
+ public:
+  /// Takes a connected socket and makes it non-blocking with TCP_NODELAY.
+  explicit stream(asio::ip::tcp::socket socket);
+  ~stream();
+  stream(const stream&) = delete;
+  stream& operator=(const stream&) = delete;
+
+  /// Puts TLS on the stream as its client; handshake() is then to be called until done.
+  void start_tls(const tls_settings& settings, const std::string& host);
+  io_result handshake();
+  /// What TLS found wrong, in words; empty if nothing did.
+  const std::string& tls_error() const noexcept { return tls_error_; }
+
+  io_result read_some(std::span<char> into);
+  io_result write_some(std::span<const char> from);
+  /// True if read_some() may have more without the socket being readable.
+  bool has_pending() const noexcept;
+
+  asio::ip::tcp::socket& socket() noexcept { return socket_; }
+  void close() noexcept;
+
+ private:
+  io_result tls_result(int outcome);
+
+  asio::ip::tcp::socket socket_;
+  ssl_st* tls_ = nullptr;
+  std::string tls_error_;
+};
+
+}  // namespace ombt::drivers::io

@@ -1,0 +1,447 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "drivers/rabbit/transport.hpp"
+
+#include "drivers/rabbit/body.hpp"
+#include "drivers/rabbit/listener.hpp"
+
+#include <boost/asio/post.hpp>
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+
+namespace ombt::drivers::rabbit {
+namespace {
+
+/// A handle is the operation's index and generation; timers use the top bit for the monitor.
+constexpr std::uint64_t monitor_bit = std::uint64_t{1} << 63;
+
+/// Bytes of a short string, which exchanges and routing keys are.
+constexpr std::size_t name_limit = 255;
+
+std::uint64_t make_handle(std::uint32_t index, std::uint32_t generation) {
+  return (std::uint64_t{generation} << 32) | index;
+}
+
+void append_milliseconds(std::string& out, duration time) {
+  char text[24];
+  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(time).count();
+  const auto end = std::to_chars(text, text + sizeof text, ms).ptr;
+  out.append(text, end);
+}
+
+}  // namespace
+
+std::size_t rabbit_transport::id_hash::operator()(const wire::oslo::hex_id& id) const noexcept {
+  // Random digits: a multiplication spreads the ASCII bytes' entropy over the word.
+  std::uint64_t a;
+  std::uint64_t b;
+  std::memcpy(&a, id.data(), sizeof a);
+  std::memcpy(&b, id.data() + 16, sizeof b);
+  a = (a ^ (b * 0x9e3779b97f4a7c15U)) * 0xff51afd7ed558ccdU;
+  return static_cast<std::size_t>(a ^ (a >> 32));
+}
+
+rabbit_transport::rabbit_transport(loop& on, std::shared_ptr<const transport_settings> with)
+    : context_(on.context()),
+      thread_(context_.local<thread_state>()),
+      settings_(thread_.settings_for(std::move(with))),
+      monitor_(std::make_shared<monitor>()),
+      sends_(settings_, [this] { return connection_for(connection::purpose::send); }) {}
+
+rabbit_transport::~rabbit_transport() {
+  for (auto& op : operations_) {
+    context_.cancel_timer(op.limit);
+    context_.cancel_timer(op.monitor);
+  }
+  for (auto* l : listeners_) l->orphan();
+}
+
+// --- operations -------------------------------------------------------------------------------
+
+std::uint64_t rabbit_transport::start(completion& done, std::uint64_t tag,
+                                      const call_options& options) {
+  std::uint32_t index;
+  if (free_operations_.empty()) {
+    index = static_cast<std::uint32_t>(operations_.size());
+    operations_.emplace_back();
+  } else {
+    index = free_operations_.back();
+    free_operations_.pop_back();
+  }
+  operation& op = operations_[index];
+  op.generation = (op.generation + 1) & 0x7fffffff;
+  op.done = &done;
+  op.tag = tag;
+  op.is_call = false;
+  op.confirmed = false;
+  op.monitor_seconds = 0;
+  const auto handle = make_handle(index, op.generation);
+  op.limit = context_.start_timer(steady_clock::now() + options.timeout, *this, handle);
+  return handle;
+}
+
+rabbit_transport::operation* rabbit_transport::find(std::uint64_t handle) {
+  const auto index = static_cast<std::uint32_t>(handle);
+  if (index >= operations_.size()) return nullptr;
+  operation& op = operations_[index];
+  return op.done != nullptr && op.generation == handle >> 32 ? &op : nullptr;
+}
+
+void rabbit_transport::submit(std::uint64_t handle, std::unique_ptr<send_op> op,
+                              const call_options& options) {
+  op->told = this;
+  op->tag = handle;
+  op->retry = options.retry;
+  if (!settings_->options().kombu_compression.empty()) compress(op->body);
+  operation& mine = *find(handle);
+  mine.sending = op.get();
+  mine.too_long = op->exchange.size() > name_limit || op->routing_key.size() > name_limit;
+  if (closing_ || mine.too_long) {
+    // Told from the loop, as every completion.
+    mine.sending = nullptr;
+    sends_.recycle(std::move(op));
+    context_.cancel_timer(mine.limit);
+    mine.limit = context_.start_timer(steady_clock::now(), *this, handle);
+    return;
+  }
+  if (!mine.is_call || (replies_ && replies_->is_ready())) return sends_.submit(std::move(op));
+  queued_.push_back(std::move(op));
+  replies_->need();
+}
+
+void rabbit_transport::call(const target& to, const request_message& request,
+                            const call_options& options, completion& done, std::uint64_t tag) {
+  const auto handle = start(done, tag, options);
+  operation& mine = *find(handle);
+  mine.is_call = true;
+  mine.msg_id = wire::oslo::make_hex_id();
+  mine.monitor_seconds = options.call_monitor_timeout.value_or(0);
+  calls_.emplace(mine.msg_id, handle);
+  if (!replies_ && !closing_) {
+    replies_ = std::make_unique<reply_link>(settings_, connection_for(connection::purpose::listen),
+                                            static_cast<reply_sink&>(*this));
+  }
+
+  auto op = sends_.prepare();
+  op->what = send_op::kind::topic;
+  op->exchange = exchange_of(to);
+  op->routing_key.assign(to.topic);
+  if (!to.server.empty()) op->routing_key.append(".").append(to.server);
+  append_milliseconds(op->expiration, options.timeout);
+  const auto unique = wire::oslo::make_hex_id();
+  wire::oslo::request r;
+  r.method = request.method;
+  r.args_json = request.args_json;
+  r.name_space = to.name_space;
+  r.version = to.version;
+  r.msg_id = wire::oslo::view(mine.msg_id);
+  r.reply_queue = replies_ ? std::string_view(replies_->queue()) : std::string_view();
+  r.call_monitor_timeout = options.call_monitor_timeout;
+  r.unique_id = wire::oslo::view(unique);
+  r.context_json = request.context_json;
+  append_request(op->body, r);
+  submit(handle, std::move(op), options);
+}
+
+void rabbit_transport::cast(const target& to, const request_message& request,
+                            const call_options& options, completion& done, std::uint64_t tag) {
+  const auto handle = start(done, tag, options);
+  auto op = sends_.prepare();
+  op->what = to.fanout ? send_op::kind::fanout : send_op::kind::topic;
+  if (to.fanout) {
+    op->exchange.assign(to.topic).append("_fanout");
+  } else {
+    op->exchange = exchange_of(to);
+    op->routing_key.assign(to.topic);
+    if (!to.server.empty()) op->routing_key.append(".").append(to.server);
+  }
+  const auto unique = wire::oslo::make_hex_id();
+  wire::oslo::request r;
+  r.method = request.method;
+  r.args_json = request.args_json;
+  r.name_space = to.name_space;
+  r.version = to.version;
+  r.unique_id = wire::oslo::view(unique);
+  r.context_json = request.context_json;
+  append_request(op->body, r);
+  submit(handle, std::move(op), options);
+}
+
+void rabbit_transport::notify(const target& to, const notification_message& notification,
+                              const call_options& options, completion& done, std::uint64_t tag) {
+  const auto handle = start(done, tag, options);
+  auto op = sends_.prepare();
+  op->what = send_op::kind::notify;
+  op->exchange = exchange_of(to);
+  op->routing_key.assign(to.topic).append(".").append(notification.priority);
+  const auto unique = wire::oslo::make_hex_id();
+  const std::string message_id = wire::oslo::make_dashed_uuid();
+  const auto since_epoch = std::chrono::system_clock::now().time_since_epoch();
+  const std::string timestamp = wire::oslo::notification_timestamp(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(since_epoch).count());
+  std::string priority(notification.priority);
+  std::transform(priority.begin(), priority.end(), priority.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  wire::oslo::notification n;
+  n.message_id = message_id;
+  n.publisher_id = notification.publisher_id;
+  n.event_type = notification.event_type;
+  n.priority = priority;
+  n.payload_json = notification.payload_json;
+  n.timestamp = timestamp;
+  n.unique_id = wire::oslo::view(unique);
+  n.context_json = notification.context_json;
+  append_notification(op->body, n, notification.envelope);
+  submit(handle, std::move(op), options);
+}
+
+void rabbit_transport::on_sent(std::unique_ptr<send_op> op, const send_result& result) {
+  const auto handle = op->tag;
+  sends_.recycle(std::move(op));
+  operation* mine = find(handle);
+  if (mine == nullptr) return;
+  mine->sending = nullptr;
+  if (result.error) return fail(handle, result.error, result.detail);
+  if (!mine->is_call) return finish(handle, {});
+  mine->confirmed = true;
+  if (!mine->early_reply.empty()) {
+    // Read again what was kept; it was readable when it came.
+    thread_.reader.read(mine->early_reply);
+    return finish_with_reply(handle);
+  }
+  if (mine->monitor_seconds > 0) {
+    const std::chrono::duration<double> limit(mine->monitor_seconds);
+    mine->monitor =
+        context_.start_timer(steady_clock::now() + std::chrono::duration_cast<duration>(limit),
+                             *this, handle | monitor_bit);
+  }
+}
+
+void rabbit_transport::finish(std::uint64_t handle, const outcome& result) {
+  operation* mine = find(handle);
+  if (mine == nullptr) return;
+  context_.cancel_timer(std::exchange(mine->limit, 0));
+  context_.cancel_timer(std::exchange(mine->monitor, 0));
+  if (mine->is_call) calls_.erase(mine->msg_id);
+  if (mine->sending != nullptr) {
+    send_op* gone = std::exchange(mine->sending, nullptr);
+    const bool was_queued =
+        std::erase_if(queued_, [gone](const auto& one) { return one.get() == gone; }) > 0;
+    if (!was_queued) sends_.abandon(*gone);
+  }
+  mine->early_reply = {};
+  completion* done = std::exchange(mine->done, nullptr);
+  const auto tag = mine->tag;
+  free_operations_.push_back(static_cast<std::uint32_t>(handle));
+  done->on_complete(tag, result);
+}
+
+void rabbit_transport::fail(std::uint64_t handle, error_code error, std::string_view detail) {
+  outcome result;
+  result.error = error;
+  result.detail = detail;
+  finish(handle, result);
+}
+
+void rabbit_transport::on_timer(std::uint64_t tag) {
+  const auto handle = tag & ~monitor_bit;
+  operation* mine = find(handle);
+  if (mine == nullptr) return;
+  ((tag & monitor_bit) != 0 ? mine->monitor : mine->limit) = 0;
+  if (closing_) return fail(handle, errc::cancelled, "the transport is closed");
+  if (mine->too_long) {
+    return fail(handle, errc::limit_exceeded, "exchange, topic and server are above 255 bytes");
+  }
+  std::string words;
+  error_code error = errc::messaging_timeout;
+  const bool unsent = mine->sending != nullptr && mine->sending->at == send_op::stage::waiting;
+  if (unsent && monitor_->counters.connects == 0) {
+    error = errc::bus_unreachable;
+    words = monitor_->last_error;
+  } else if (mine->is_call) {
+    words = "Timed out waiting for a reply to message ID " +
+            std::string(wire::oslo::view(mine->msg_id));
+  } else {
+    words = "Timed out waiting for the broker to confirm the message";
+  }
+  if (unsent && error != errc::bus_unreachable && !monitor_->last_error.empty()) {
+    words += " (" + monitor_->last_error + ")";
+  }
+  fail(handle, error, words);
+}
+
+// --- replies ----------------------------------------------------------------------------------
+
+void rabbit_transport::on_reply_queue() {
+  for (auto& op : std::exchange(queued_, {})) sends_.submit(std::move(op));
+}
+
+void rabbit_transport::on_reply_trouble(const trouble& why) {
+  if (!why.final && why.what != trouble::scope::channel) {
+    // Calls that may not wait for a connection: retry counts attempts, as for sends.
+    return;
+  }
+  if (replies_->is_ready()) return;
+  for (auto& op : std::exchange(queued_, {})) {
+    const auto handle = op->tag;
+    if (operation* mine = find(handle)) mine->sending = nullptr;
+    sends_.recycle(std::move(op));
+    fail(handle, why.error, why.detail);
+  }
+}
+
+bool rabbit_transport::read_reply(const amqp::event::delivered& e) {
+  auto error = readable_text(e.header, e.body, settings_->source->messaging.body_limit,
+                             thread_.inflated, reply_text_);
+  if (!error) error = thread_.reader.read(reply_text_);
+  if (!error) return true;
+  ++monitor_->counters.malformed;
+  monitor_->last_error = "a reply that cannot be read: " + error.message();
+  return false;
+}
+
+void rabbit_transport::on_reply() {
+  const auto& reader = thread_.reader;
+  wire::oslo::hex_id id{};
+  const auto msg_id = reader.msg_id();
+  if (msg_id.size() == id.size()) std::copy(msg_id.begin(), msg_id.end(), id.begin());
+  const auto found = msg_id.size() == id.size() ? calls_.find(id) : calls_.end();
+  if (found == calls_.end()) {
+    ++monitor_->counters.late_replies;
+    return;
+  }
+  const auto handle = found->second;
+  operation& mine = *find(handle);
+  if (!reader.ending()) {
+    if (mine.monitor == 0) return;
+    context_.cancel_timer(mine.monitor);
+    const std::chrono::duration<double> limit(mine.monitor_seconds);
+    mine.monitor =
+        context_.start_timer(steady_clock::now() + std::chrono::duration_cast<duration>(limit),
+                             *this, handle | monitor_bit);
+    return;
+  }
+  if (!mine.confirmed) {
+    mine.early_reply.assign(reply_text_);
+    return;
+  }
+  finish_with_reply(handle);
+}
+
+void rabbit_transport::finish_with_reply(std::uint64_t handle) {
+  const views_in_use guard(thread_);
+  const auto failure = thread_.reader.failure();
+  if (!failure) return finish(handle, {{}, {}, thread_.reader.result(), nullptr});
+  wire::oslo::remote_exception exception;
+  if (read_remote_exception(thread_.exception_reader, *failure, exception)) {
+    ++monitor_->counters.malformed;
+    return fail(handle, errc::malformed_message, "the reply's failure cannot be read");
+  }
+  finish(handle, {errc::remote_exception, exception.message, {}, &exception});
+}
+
+// --- connections ------------------------------------------------------------------------------
+
+std::shared_ptr<connection> rabbit_transport::connection_for(connection::purpose why) {
+  std::shared_ptr<connection> made;
+  const auto& topology = settings_->source->topology;
+  switch (topology.mode) {
+    case topology::kind::oslo:
+      made = std::make_shared<connection>(context_, thread_.memory, settings_, monitor_, why);
+      break;
+    case topology::kind::lean:
+      made = lean_.lock();
+      if (made && !made->is_ending()) return made;
+      made = std::make_shared<connection>(context_, thread_.memory, settings_, monitor_,
+                                          connection::purpose::listen);
+      lean_ = made;
+      break;
+    case topology::kind::shared:
+      made = thread_.shared_connection(context_, settings_, monitor_, topology.connections);
+      break;
+  }
+  std::erase_if(connections_, [](const auto& c) { return c.expired(); });
+  connections_.push_back(made);
+  return made;
+}
+
+bool rabbit_transport::listener_is_alone() const noexcept {
+  return settings_->source->topology.mode == topology::kind::oslo;
+}
+
+std::string rabbit_transport::exchange_of(const target& t) const {
+  return t.exchange.empty() ? settings_->source->messaging.defaults.control_exchange : t.exchange;
+}
+
+std::unique_ptr<drivers::listener> rabbit_transport::listen(const target& at,
+                                                            const serve_options& options,
+                                                            request_handler& handler) {
+  auto made = std::make_unique<rabbit_listener>(*this, at, options, handler);
+  listeners_.push_back(made.get());
+  return made;
+}
+
+std::unique_ptr<drivers::listener> rabbit_transport::listen_for_notifications(
+    const target& at, const std::vector<std::string>& priorities, std::string_view pool,
+    notification_handler& handler) {
+  auto made = std::make_unique<rabbit_listener>(*this, at, priorities, pool, handler);
+  listeners_.push_back(made.get());
+  return made;
+}
+
+void rabbit_transport::forget(rabbit_listener& gone) { std::erase(listeners_, &gone); }
+
+void rabbit_transport::close(duration limit, std::function<void()> done) {
+  closing_ = true;
+  // Replies that listeners still send are cancelled with the pool, so the listeners go first.
+  for (auto* l : std::vector(listeners_)) l->shut();
+  sends_.close();
+  if (replies_) {
+    if (remove_declarations_) replies_->delete_queue();
+    replies_.reset();
+  }
+  for (auto& op : std::exchange(queued_, {})) sends_.recycle(std::move(op));
+  for (std::size_t i = 0; i < operations_.size(); ++i) {
+    operations_[i].sending = nullptr;
+    fail(make_handle(static_cast<std::uint32_t>(i), operations_[i].generation), errc::cancelled,
+         "the transport was closed");
+  }
+
+  // Runs done once, when the last connection has closed or the limit has passed.
+  struct gathering final : timer_target, std::enable_shared_from_this<gathering> {
+    std::size_t left = 1;
+    std::function<void()> done;
+    std::shared_ptr<gathering> self;
+    io::context* context = nullptr;
+    loop::timer_id timer = 0;
+    void one_less() {
+      if (left == 0 || --left > 0) return;
+      finish();
+    }
+    void on_timer(std::uint64_t) override {
+      left = 0;
+      timer = 0;
+      finish();
+    }
+    void finish() {
+      context->cancel_timer(timer);
+      // From the loop, never inside close().
+      boost::asio::post(context->asio(), [keep = std::exchange(self, nullptr)] { keep->done(); });
+    }
+  };
+  auto all = std::make_shared<gathering>();
+  all->self = all;
+  all->context = &context_;
+  all->done = std::move(done);
+  all->timer = context_.start_timer(steady_clock::now() + limit, *all, 0);
+  for (auto& weak : connections_) {
+    auto c = weak.lock();
+    if (!c || !c->is_ending()) continue;  // a shared one that others still use goes on
+    ++all->left;
+    c->when_closed([all] { all->one_less(); });
+  }
+  all->one_less();
+}
+
+}  // namespace ombt::drivers::rabbit

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// The rabbit driver's transport: operations in flight, their time limits and their replies, over
+// a send pool and a reply link. One loop, one agent.
+//
+//   a call     | on                          | next
+//   -----------+-----------------------------+---------------------------------------------------
+//   queued     | reply queue is declared     | sending (first call only; later ones start here)
+//   sending    | confirm                     | waiting, or ended if the reply came first
+//   sending    | send error                  | ended
+//   sending    | final reply                 | sending, with the reply kept
+//   waiting    | heartbeat                   | waiting, the monitor's limit anew
+//   waiting    | final reply                 | ended
+//   any        | time limit, monitor's limit | ended (messaging_timeout, or bus_unreachable)
+//
+// A cast or notification is a call that ends with its confirm.
+// Source: amqpdriver.AMQPDriverBase (_send, ReplyWaiter.wait).
+
+#include "drivers/rabbit/reply_link.hpp"
+#include "drivers/rabbit/send_pool.hpp"
+#include "drivers/rabbit/thread_state.hpp"
+#include "drivers/transport.hpp"
+
+#include <boost/unordered/unordered_flat_map.hpp>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace ombt::drivers::rabbit {
+
+class rabbit_listener;
+
+class rabbit_transport final : public drivers::transport,
+                               private send_owner,
+                               private reply_sink,
+                               private timer_target {
+ public:
+  rabbit_transport(loop& on, std::shared_ptr<const transport_settings> with);
+  ~rabbit_transport() override;
+
+  void call(const target& to, const request_message& request, const call_options& options,
+            completion& done, std::uint64_t tag) override;
+  void cast(const target& to, const request_message& request, const call_options& options,
+            completion& done, std::uint64_t tag) override;
+  void notify(const target& to, const notification_message& notification,
+              const call_options& options, completion& done, std::uint64_t tag) override;
+  std::unique_ptr<drivers::listener> listen(const target& at, const serve_options& options,
+                                            request_handler& handler) override;
+  std::unique_ptr<drivers::listener> listen_for_notifications(
+      const target& at, const std::vector<std::string>& priorities, std::string_view pool,
+      notification_handler& handler) override;
+  void close(duration limit, std::function<void()> done) override;
+  void remove_declarations(bool yes) override { remove_declarations_ = yes; }
+  const transport_counters& counters() const noexcept override { return monitor_->counters; }
+  std::string last_error() const override { return monitor_->last_error; }
+
+  // For its listeners
+  io::context& context() noexcept { return context_; }
+  thread_state& thread() noexcept { return thread_; }
+  const std::shared_ptr<const settings>& options() const noexcept { return settings_; }
+  send_pool& sends() noexcept { return sends_; }
+  monitor& told() noexcept { return *monitor_; }
+  bool removes_declarations() const noexcept { return remove_declarations_; }
+  /// A connection for a link, as the topology says.
+  std::shared_ptr<connection> connection_for(connection::purpose why);
+  /// True where a connection carries nothing but one listener, so that it may stop being read.
+  bool listener_is_alone() const noexcept;
+  std::string exchange_of(const target& t) const;
+  void forget(rabbit_listener& gone);
+
+ private:
+  struct operation {
+    completion* done = nullptr;  ///< null: free
+    std::uint64_t tag = 0;
+    send_op* sending = nullptr;  ///< while the pool has it
+    std::string early_reply;     ///< a final reply that came before the confirm
+    wire::oslo::hex_id msg_id{};
+    loop::timer_id limit = 0;
+    loop::timer_id monitor = 0;
+    double monitor_seconds = 0;  ///< 0: none
+    std::uint32_t generation = 0;
+    bool is_call = false;
+    bool confirmed = false;
+    bool too_long = false;  ///< its names fit no short string: ends at once
+  };
+  struct id_hash {
+    std::size_t operator()(const wire::oslo::hex_id& id) const noexcept;
+  };
+
+  std::uint64_t start(completion& done, std::uint64_t tag, const call_options& options);
+  operation* find(std::uint64_t handle);
+  void submit(std::uint64_t handle, std::unique_ptr<send_op> op, const call_options& options);
+  void finish(std::uint64_t handle, const outcome& result);
+  void fail(std::uint64_t handle, error_code error, std::string_view detail);
+  void finish_with_reply(std::uint64_t handle);
+
+  void on_sent(std::unique_ptr<send_op> op, const send_result& result) override;
+  void on_reply_queue() override;
+  bool read_reply(const amqp::event::delivered& e) override;
+  void on_reply() override;
+  void on_reply_trouble(const trouble& why) override;
+  void on_timer(std::uint64_t tag) override;
+
+  io::context& context_;
+  thread_state& thread_;
+  std::shared_ptr<const settings> settings_;
+  std::shared_ptr<monitor> monitor_;
+  send_pool sends_;
+  std::unique_ptr<reply_link> replies_;
+  std::string_view reply_text_;  ///< of the reply just read
+  std::vector<operation> operations_;
+  std::vector<std::uint32_t> free_operations_;
+  boost::unordered_flat_map<wire::oslo::hex_id, std::uint64_t, id_hash> calls_;
+  std::vector<std::unique_ptr<send_op>> queued_;        ///< until the reply queue exists
+  std::vector<std::weak_ptr<connection>> connections_;  ///< all that this transport uses
+  std::weak_ptr<connection> lean_;                      ///< topology lean: the one
+  std::vector<rabbit_listener*> listeners_;
+  bool remove_declarations_ = false;
+  bool closing_ = false;
+};
+
+}  // namespace ombt::drivers::rabbit

@@ -1,0 +1,201 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""ombt-agent's command line without a bus: what is refused, how, and what it costs.
+
+OMBT_AGENT names the program."""
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+AGENT = os.environ["OMBT_AGENT"]
+
+
+def run(*arguments, env=None, timeout=30):
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("OMBT_")}
+    clean.update(env or {})
+    return subprocess.run([AGENT, *arguments], capture_output=True, text=True, env=clean,
+                          timeout=timeout, check=False)
+
+
+class Peer:
+    """A listener that answers every connection with some bytes, or none, and says who came."""
+
+    def __init__(self, answer=b"", close=True):
+        self.answer, self.close_at_once = answer, close
+        self.socket = socket.socket()
+        self.socket.bind(("127.0.0.1", 0))
+        self.socket.listen(16)
+        self.port = self.socket.getsockname()[1]
+        self.connections = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                connection, _ = self.socket.accept()
+            except OSError:
+                return
+            self.connections.append(connection)
+            try:
+                connection.recv(100)
+                connection.sendall(self.answer)
+                if self.close_at_once:
+                    connection.close()
+            except OSError:
+                pass
+
+    def close(self):
+        self.socket.close()
+        for connection in self.connections:
+            connection.close()
+
+
+class Refused(unittest.TestCase):
+    def refused(self, *arguments, says, env=None, status=2):
+        result = run(*arguments, env=env)
+        self.assertEqual(result.returncode, status, result)
+        self.assertEqual(result.stdout, "")
+        self.assertEqual(result.stderr.count("\n"), 1, result.stderr)
+        self.assertTrue(result.stderr.startswith("ombt-agent: "), result.stderr)
+        for word in [says] if isinstance(says, str) else says:
+            self.assertIn(word, result.stderr)
+        return result.stderr
+
+    def test_nothing_to_do(self):
+        self.refused(says=["--rpc-server", "--help"])
+        self.refused("--rpc-server", "0", says="no agents")
+
+    def test_settings_are_refused_in_one_line_that_names_them(self):
+        client = ("--rpc-client", "1")
+        for arguments, says in (
+                (("--rpc-client",), "--rpc-client"),
+                (("--rpc-client", "x"), "--rpc-client"),
+                (("--rpc-client", "-1"), "RPC clients"),
+                (("--no-such-option",), "--no-such-option"),
+                (client + ("stray",), "stray"),
+                (client + ("--url", "http://localhost"), "http"),
+                (client + ("--url", "rabbit://localhost:port"), "port"),
+                (client + ("--url", "rabbit://localhost:70000"), "70000"),
+                (client + ("--url", "rabbit://localhost?nonsense=1"), "nonsense"),
+                (client + ("--control", "telegraph://localhost"), "telegraph"),
+                (client + ("--oslo-config", "/no/such/file"), "/no/such/file"),
+                (client + ("--topology", "ring"), "ring"),
+                (client + ("--topology", "shared:x"), "shared:x"),
+                (client + ("--threads", "0"), "threads"),
+                (client + ("--timeout", "0"), "timeout"),
+                (client + ("--timeout", "soon"), "--timeout"),
+                (client + ("--service-time", "5"), "service time"),
+                (client + ("--topic", ""), "topic"),
+                (client + ("--output", "/no/such/folder/file"), "/no/such/folder/file"),
+                (client + ("--output", "x-%z"), "%n")):
+            with self.subTest(arguments=arguments):
+                self.refused(*arguments, says=says)
+                if "--rpc-client" in arguments[:1] and len(arguments) > 2:
+                    self.refused(*arguments, "--daemon", says=says)
+
+    def test_the_environment_is_checked_as_the_options_are(self):
+        self.refused("--rpc-client", "1", env={"OMBT_URL": "gopher://x"}, says="gopher")
+        self.refused("--rpc-client", "1", env={"OMBT_CONTROL": "gopher://x"}, says="gopher")
+
+    def test_an_option_of_the_file_that_is_unknown_is_named(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
+            file.write("[oslo_messaging_rabbit]\nrabbit_quorum_queu = true\n")
+            file.flush()
+            self.refused("--rpc-client", "1", "--oslo-config", file.name,
+                         says=["rabbit_quorum_queu", "rabbit_quorum_queue", file.name])
+
+    def test_passwords_are_in_no_message(self):
+        for arguments in (("--rpc-client", "1", "--url", "rabbit://u:topsecret@localhost:70000"),
+                          ("--rpc-client", "1", "rabbit://u:topsecret@localhost"),
+                          ("--rpc-client", "1", "--url", "rabbit://u:topsecret@h?nonsense=1"),
+                          ("--rpc-client", "1", "--control", "x://u:topsecret@localhost")):
+            result = run(*arguments)
+            self.assertEqual(result.returncode, 2)
+            self.assertNotIn("topsecret", result.stdout + result.stderr)
+
+    def test_nothing_connects_before_everything_is_checked(self):
+        peer = Peer()
+        self.addCleanup(peer.close)
+        for arguments in (("--topology", "ring"), ("--threads", "0"), ("--service-time", "x"),
+                          ("--control", "x://y")):
+            result = run("--rpc-server", "1", "--url", "rabbit://127.0.0.1:%d" % peer.port,
+                         *arguments)
+            self.assertEqual(result.returncode, 2)
+        time.sleep(0.1)
+        self.assertEqual(peer.connections, [])
+
+
+class Help(unittest.TestCase):
+    def test_help_has_every_option_and_examples(self):
+        result = run("--help")
+        self.assertEqual(result.returncode, 0)
+        for word in ("--rpc-server", "--rpc-client", "--listener", "--notifier", "--topic", "--url",
+                     "--control", "--unique", "--oslo-config", "--name", "--timeout", "--topology",
+                     "--threads", "--output", "--pool", "--service-time", "--daemon", "OMBT_URL",
+                     "Examples", "ombt-controller"):
+            self.assertIn(word, result.stdout)
+
+    def test_version(self):
+        result = run("--version")
+        self.assertEqual(result.returncode, 0)
+        self.assertRegex(result.stdout, r"^ombt-agent \d+\.\d+\.\d+\n$")
+
+
+class NoBus(unittest.TestCase):
+    """Each reason why the agents cannot be ready; the same with --daemon and without."""
+
+    def fails(self, *arguments, says, within=20):
+        for extra in ((), ("--daemon",)):
+            with self.subTest(arguments=arguments, extra=extra):
+                before = time.monotonic()
+                result = run(*arguments, "--timeout", "2", "--topic", self.id(), *extra)
+                took = time.monotonic() - before
+                self.assertEqual(result.returncode, 1, result)
+                self.assertEqual(result.stdout, "")
+                self.assertEqual(result.stderr.count("\n"), 1, result.stderr)
+                self.assertTrue(result.stderr.startswith("ombt-agent: "), result.stderr)
+                for word in says:
+                    self.assertIn(word, result.stderr)
+                self.assertNotIn("secret", result.stderr)
+                self.assertLess(took, within)
+        self.assertEqual(subprocess.run(["pgrep", "-f", self.id()], capture_output=True,
+                                        check=False).stdout, b"")
+
+    def closed_port(self):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            return probe.getsockname()[1]
+
+    def test_nobody_listens(self):
+        port = self.closed_port()
+        url = "rabbit://u:secret@127.0.0.1:%d" % port
+        self.fails("--rpc-server", "2", "--url", url, says=["127.0.0.1:%d" % port, "refused"])
+        self.fails("--rpc-client", "1", "--url", url, says=["127.0.0.1:%d" % port, "refused"])
+
+    def test_a_host_that_does_not_exist(self):
+        self.fails("--rpc-client", "1", "--url", "rabbit://no-such-host.invalid",
+                   says=["no-such-host.invalid"])
+
+    def test_a_peer_that_speaks_something_else(self):
+        for answer in (b"HTTP/1.1 400 Bad Request\r\n\r\n", b"AMQP\x00\x01\x00\x00",
+                       b"\x15\x03\x03\x00\x02\x02\x28"):
+            peer = Peer(answer)
+            self.addCleanup(peer.close)
+            self.fails("--rpc-server", "1", "--url", "rabbit://127.0.0.1:%d" % peer.port,
+                       says=["127.0.0.1:%d" % peer.port])
+
+    def test_a_peer_that_says_nothing(self):
+        peer = Peer(b"", close=False)
+        self.addCleanup(peer.close)
+        self.fails("--rpc-client", "1", "--url", "rabbit://127.0.0.1:%d" % peer.port,
+                   says=["ready in time"])
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0], "-v", *sys.argv[1:]])

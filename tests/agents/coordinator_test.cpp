@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agents/control/coordinator.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <map>
+#include <set>
+
+using namespace ombt;
+using agents::answer_path;
+using agents::coordinator;
+using agents::report;
+using wire::control::agent_kind;
+using wire::control::test_kind;
+
+namespace {
+
+struct fake_path final : answer_path {
+  explicit fake_path(std::string server) { address.server = std::move(server); }
+  const wire::control::reply_address& controller() const noexcept override { return address; }
+  void send_pong(agent_kind kind, const std::string& name) override {
+    pongs.push_back(std::string(wire_name(kind)) + " " + name);
+  }
+  void send_result(agent_kind, const std::string& name, report figures, bool details) override {
+    results.push_back({name, figures.results.msgs_ok, details});
+  }
+  void check_alive(std::function<void(bool)> answer) override { questions.push_back(answer); }
+
+  struct result {
+    std::string name;
+    std::uint64_t ok;
+    bool details;
+  };
+  wire::control::reply_address address{"e", "t", ""};
+  std::vector<std::string> pongs;
+  std::vector<result> results;
+  std::vector<std::function<void(bool)>> questions;
+};
+
+struct host final : agents::agent_host {
+  std::map<agent_kind, std::vector<std::string>> agents{{agent_kind::rpc_client, {"c-0", "c-1"}},
+                                                        {agent_kind::rpc_server, {"s-0"}}};
+  std::vector<std::int64_t> started;  ///< counts of the runs started
+  int cancelled = 0;
+  std::vector<std::pair<std::string, std::uint64_t>> collections;
+  std::set<agent_kind> left;
+
+  std::vector<std::string> names(agent_kind kind) const override {
+    if (left.contains(kind)) return {};
+    const auto found = agents.find(kind);
+    return found == agents.end() ? std::vector<std::string>{} : found->second;
+  }
+  void start_run(agent_kind, std::shared_ptr<const agents::test_plan> plan) override {
+    started.push_back(plan->count);
+  }
+  void cancel_run(agent_kind) override { ++cancelled; }
+  void collect(agent_kind, const std::string& controller, std::uint64_t ticket) override {
+    collections.emplace_back(controller, ticket);
+  }
+  void leave(agent_kind kind) override { left.insert(kind); }
+  void carrier_ready() override {}
+  void carrier_failed(std::string) override {}
+};
+
+struct coordinator_fixture {
+  host agents;
+  coordinator commands{agents};
+  std::shared_ptr<fake_path> a = std::make_shared<fake_path>("controller-a");
+  std::shared_ptr<fake_path> b = std::make_shared<fake_path>("controller-b");
+
+  void run(const std::shared_ptr<fake_path>& from, std::int64_t count, int detail = 0) {
+    wire::control::run_test_request request;
+    request.test = test_kind::call;
+    request.parameters.count = count;
+    request.parameters.detail = detail;
+    commands.on_run(agent_kind::rpc_client, request, from);
+  }
+  void done(const std::string& name, std::uint64_t ok) {
+    report figures;
+    figures.results.msgs_ok = ok;
+    commands.run_done(agent_kind::rpc_client, name, figures);
+  }
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(coordinator_fixture,
+                 "A roll call is answered by each agent of the kind, by its own name") {
+  commands.on_ping(agent_kind::rpc_client, a);
+  CHECK(a->pongs == std::vector<std::string>{"RPCClient c-0", "RPCClient c-1"});
+  commands.on_ping(agent_kind::listener, b);
+  CHECK(b->pongs.empty());
+}
+
+TEST_CASE_METHOD(coordinator_fixture,
+                 "A run starts once and every agent's results go to the controller") {
+  run(a, 5, 1);
+  CHECK(agents.started == std::vector<std::int64_t>{5});
+  CHECK(commands.running(agent_kind::rpc_client));
+  done("c-1", 5);
+  done("c-0", 4);
+  CHECK_FALSE(commands.running(agent_kind::rpc_client));
+  REQUIRE(a->results.size() == 2);
+  CHECK(a->results[0].name == "c-1");
+  CHECK(a->results[0].ok == 5);
+  CHECK(a->results[0].details);
+  CHECK(a->results[1].ok == 4);
+  done("c-0", 9);  // nobody asked
+  CHECK(a->results.size() == 2);
+}
+
+TEST_CASE_METHOD(coordinator_fixture,
+                 "A second run waits for the first and goes to its own controller") {
+  run(a, 5);
+  run(b, 7);
+  run(a, 9);
+  CHECK(agents.started == std::vector<std::int64_t>{5});
+  done("c-0", 5);
+  done("c-1", 5);
+  CHECK(agents.started == std::vector<std::int64_t>{5, 7});
+  done("c-0", 7);
+  done("c-1", 7);
+  CHECK(agents.started == std::vector<std::int64_t>{5, 7, 9});
+  done("c-0", 9);
+  done("c-1", 9);
+  CHECK(a->results.size() == 4);
+  REQUIRE(b->results.size() == 2);
+  CHECK(b->results[0].ok == 7);
+}
+
+TEST_CASE_METHOD(coordinator_fixture,
+                 "A run in another's way is cancelled only if its controller is gone") {
+  run(a, 5);
+  SECTION("the same controller is not asked") {
+    run(a, 6);
+    CHECK(a->questions.empty());
+  }
+  SECTION("alive: it goes on") {
+    run(b, 7);
+    REQUIRE(a->questions.size() == 1);
+    a->questions[0](true);
+    CHECK(agents.cancelled == 0);
+  }
+  SECTION("gone: it is cancelled, and the next starts when the agents have ended it") {
+    run(b, 7);
+    REQUIRE(a->questions.size() == 1);
+    a->questions[0](false);
+    CHECK(agents.cancelled == 1);
+    CHECK(agents.started.size() == 1);
+    done("c-0", 1);
+    done("c-1", 1);
+    CHECK(agents.started == std::vector<std::int64_t>{5, 7});
+  }
+  SECTION("an answer about a run that is over concerns nobody") {
+    run(b, 7);
+    done("c-0", 5);
+    done("c-1", 5);
+    REQUIRE(a->questions.size() == 1);
+    a->questions[0](false);
+    CHECK(agents.cancelled == 0);
+  }
+}
+
+TEST_CASE_METHOD(coordinator_fixture, "A run that comes up from the queue is checked too") {
+  run(a, 5);
+  run(b, 7);
+  const auto c = std::make_shared<fake_path>("controller-c");
+  run(c, 8);
+  done("c-0", 5);
+  done("c-1", 5);
+  REQUIRE(b->questions.size() == 1);
+  b->questions[0](false);
+  CHECK(agents.cancelled == 1);
+}
+
+TEST_CASE_METHOD(coordinator_fixture, "Only so many runs wait") {
+  for (int i = 0; i < 100; ++i) run(a, i + 1);
+  CHECK(commands.refused() == 100 - coordinator::run_limit);
+  for (std::size_t i = 0; i < coordinator::run_limit; ++i) {
+    done("c-0", 1);
+    done("c-1", 1);
+  }
+  CHECK(agents.started.size() == coordinator::run_limit);
+  CHECK_FALSE(commands.running(agent_kind::rpc_client));
+}
+
+TEST_CASE_METHOD(coordinator_fixture,
+                 "Collected results go to who asked, with details to native controllers") {
+  const auto native =
+      std::make_shared<fake_path>("ombt-t-None-h-1-aaaaaaaaaaaaaaaa0000000000000000-native");
+  commands.on_collect(agent_kind::rpc_server, a);
+  commands.on_collect(agent_kind::rpc_server, native);
+  REQUIRE(agents.collections.size() == 2);
+  CHECK(agents.collections[0].first == "controller-a");
+  report figures;
+  figures.results.msgs_ok = 3;
+  commands.collected(agents.collections[1].second, "s-0", figures);
+  commands.collected(agents.collections[0].second, "s-0", figures);
+  commands.collected(agents.collections[0].second, "s-0", figures);  // once is enough
+  commands.collected(999, "s-0", figures);
+  REQUIRE(a->results.size() == 1);
+  CHECK_FALSE(a->results[0].details);
+  REQUIRE(native->results.size() == 1);
+  CHECK(native->results[0].details);
+  CHECK(native->results[0].ok == 3);
+}
+
+TEST_CASE_METHOD(coordinator_fixture, "Only so many collections are on their way") {
+  for (int i = 0; i < 1000; ++i) commands.on_collect(agent_kind::rpc_server, a);
+  CHECK(agents.collections.size() == coordinator::ticket_limit);
+  CHECK(commands.refused() == 1000 - coordinator::ticket_limit);
+}
+
+TEST_CASE_METHOD(coordinator_fixture, "Agents that left are asked nothing more") {
+  commands.on_shutdown(agent_kind::rpc_client);
+  commands.on_ping(agent_kind::rpc_client, a);
+  run(a, 5);
+  CHECK(a->pongs.empty());
+  CHECK(agents.started.empty());
+  CHECK_FALSE(commands.running(agent_kind::rpc_client));
+}

@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/agents/fake_transport.hpp"
+
+#include "wire/oslo/messages.hpp"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+namespace ombt::tests {
+
+using drivers::target;
+
+/// A listener of either sort. Its state is shared with posted deliveries, so that one which
+/// arrives after its end is dropped.
+class fake_listener final : public drivers::listener {
+ public:
+  struct state {
+    fake_listener* self = nullptr;
+  };
+
+  fake_listener(fake_bus& bus, drivers::loop& on, target at, drivers::request_handler* requests,
+                drivers::notification_handler* notifications, std::vector<std::string> priorities)
+      : bus_(bus),
+        loop_(on),
+        at_(std::move(at)),
+        requests_(requests),
+        notifications_(notifications),
+        priorities_(std::move(priorities)),
+        state_(std::make_shared<state>()) {
+    state_->self = this;
+    const std::lock_guard lock(bus_.mutex_);
+    bus_.listeners_.push_back(this);
+    if (bus_.stalled_) return;
+    loop_.post([held = state_, error = bus_.refusal_, detail = bus_.refusal_detail_] {
+      if (held->self == nullptr) return;
+      fake_listener& self = *held->self;
+      if (error) {
+        if (self.requests_) self.requests_->on_listener_error(self, error, detail, true);
+        if (self.notifications_) self.notifications_->on_listener_error(self, error, detail, true);
+      } else {
+        if (self.requests_) self.requests_->on_listening(self);
+        if (self.notifications_) self.notifications_->on_listening(self);
+      }
+    });
+  }
+
+  ~fake_listener() override {
+    const std::lock_guard lock(bus_.mutex_);
+    state_->self = nullptr;
+    std::erase(bus_.listeners_, this);
+    bus_.unended_ -= pending_.size();
+  }
+
+  bool takes(const sent_message& m) const {
+    if (m.what == sent_message::kind::notify) {
+      return notifications_ && m.to.topic == at_.topic &&
+             std::find(priorities_.begin(), priorities_.end(), m.method) != priorities_.end();
+    }
+    if (!requests_ || m.to.topic != at_.topic) return false;
+    if (m.to.fanout) return true;
+    return m.to.exchange == at_.exchange && (m.to.server.empty() || m.to.server == at_.server);
+  }
+
+  const target& at() const { return at_; }
+
+  /// Hands a message over on this listener's loop.
+  void deliver(std::uint64_t operation_id, const sent_message& m) {
+    loop_.post([held = state_, operation_id, m] {
+      if (held->self != nullptr) held->self->arrive(operation_id, m);
+    });
+  }
+
+  void reply(drivers::request_id id, std::string_view result_json) override {
+    scripted_outcome ok;
+    ok.result_json = result_json;
+    end(id, ok);
+  }
+  void fail(drivers::request_id id, const wire::oslo::remote_exception& exception) override {
+    scripted_outcome failed;
+    failed.error = errc::remote_exception;
+    failed.detail = exception.message;
+    failed.exception_class = exception.class_name;
+    end(id, failed);
+  }
+  void done(drivers::request_id id) override { end(id, {}); }
+  void acknowledge(drivers::request_id id) override { end(id, {}); }
+  void requeue(drivers::request_id id) override { end(id, {}); }
+  const drivers::listener_counters& counters() const noexcept override { return counters_; }
+
+ private:
+  void arrive(std::uint64_t operation_id, const sent_message& m) {
+    ++counters_.received;
+    const drivers::request_id id{++next_slot_, 1};
+    pending_[id.slot] = operation_id;
+    {
+      const std::lock_guard lock(bus_.mutex_);
+      ++bus_.unended_;
+    }
+    wire::json::reader reader;
+    if (notifications_) {
+      drivers::incoming_notification n;
+      n.id = id;
+      n.publisher_id = m.publisher_id;
+      n.event_type = m.event_type;
+      n.message_id = "00000000-0000-4000-8000-000000000000";
+      n.priority = m.method;
+      n.timestamp = "2026-01-01 00:00:00.000000";
+      n.received = std::chrono::steady_clock::now();
+      if (reader.parse(m.args, n.payload)) n.payload = {};
+      notifications_->on_notification(*this, n);
+      return;
+    }
+    drivers::incoming_request r;
+    std::string whole = R"({"method": )";
+    wire::json::append_string(whole, m.method);
+    whole += R"(, "args": )" + m.args + "}";
+    if (reader.parse(whole, r.message)) {
+      ++counters_.malformed;
+      drop(id);
+      return;
+    }
+    r.id = id;
+    r.method = m.method;
+    r.args = r.message["args"];
+    r.wants_reply = m.what == sent_message::kind::call;
+    r.received = std::chrono::steady_clock::now();
+    requests_->on_request(*this, r);
+  }
+
+  std::optional<std::uint64_t> drop(drivers::request_id id) {
+    const auto found = pending_.find(id.slot);
+    if (found == pending_.end()) return {};
+    const std::uint64_t operation_id = found->second;
+    pending_.erase(found);
+    const std::lock_guard lock(bus_.mutex_);
+    --bus_.unended_;
+    return operation_id;
+  }
+
+  void end(drivers::request_id id, const scripted_outcome& outcome) {
+    const auto operation_id = drop(id);
+    if (operation_id && *operation_id != 0) bus_.finish(*operation_id, outcome);
+  }
+
+  fake_bus& bus_;
+  drivers::loop& loop_;
+  target at_;
+  drivers::request_handler* requests_;
+  drivers::notification_handler* notifications_;
+  std::vector<std::string> priorities_;
+  std::shared_ptr<state> state_;
+  drivers::listener_counters counters_;
+  std::map<std::uint32_t, std::uint64_t> pending_;
+  std::uint32_t next_slot_ = 0;
+};
+
+class fake_transport final : public drivers::transport {
+ public:
+  fake_transport(fake_bus& bus, drivers::loop& on) : bus_(bus), loop_(on) {}
+  ~fake_transport() override {
+    const std::lock_guard lock(bus_.mutex_);
+    std::erase_if(bus_.operations_, [this](const auto& o) { return o.second.from == this; });
+  }
+
+  void call(const target& to, const drivers::request_message& r, const drivers::call_options& o,
+            drivers::completion& done, std::uint64_t tag) override {
+    start({sent_message::kind::call,
+           to,
+           std::string(r.method),
+           std::string(r.args_json),
+           {},
+           {},
+           o.timeout},
+          done, tag);
+  }
+  void cast(const target& to, const drivers::request_message& r, const drivers::call_options& o,
+            drivers::completion& done, std::uint64_t tag) override {
+    start({sent_message::kind::cast,
+           to,
+           std::string(r.method),
+           std::string(r.args_json),
+           {},
+           {},
+           o.timeout},
+          done, tag);
+  }
+  void notify(const target& to, const drivers::notification_message& n,
+              const drivers::call_options& o, drivers::completion& done,
+              std::uint64_t tag) override {
+    start({sent_message::kind::notify, to, std::string(n.priority), std::string(n.payload_json),
+           std::string(n.publisher_id), std::string(n.event_type), o.timeout},
+          done, tag);
+  }
+  std::unique_ptr<drivers::listener> listen(const target& at, const drivers::serve_options&,
+                                            drivers::request_handler& handler) override {
+    return std::make_unique<fake_listener>(bus_, loop_, at, &handler, nullptr,
+                                           std::vector<std::string>{});
+  }
+  std::unique_ptr<drivers::listener> listen_for_notifications(
+      const target& at, const std::vector<std::string>& priorities, std::string_view /*pool*/,
+      drivers::notification_handler& handler) override {
+    return std::make_unique<fake_listener>(bus_, loop_, at, nullptr, &handler, priorities);
+  }
+  void close(drivers::duration, std::function<void()> done) override {
+    const std::lock_guard lock(bus_.mutex_);
+    scripted_outcome cancelled;
+    cancelled.error = errc::cancelled;
+    std::vector<std::uint64_t> mine;
+    for (const auto& [id, op] : bus_.operations_) {
+      if (op.from == this) mine.push_back(id);
+    }
+    for (const std::uint64_t id : mine) bus_.finish(id, cancelled);
+    ++bus_.closed_;
+    if (remove_) ++bus_.removed_;
+    loop_.post(std::move(done));
+  }
+  void remove_declarations(bool yes) override { remove_ = yes; }
+  const drivers::transport_counters& counters() const noexcept override { return counters_; }
+  std::string last_error() const override {
+    return bus_.refusal_ ? bus_.refusal_detail_ : std::string();
+  }
+
+  drivers::loop& loop() { return loop_; }
+
+ private:
+  void start(sent_message message, drivers::completion& done, std::uint64_t tag) {
+    bus_.start({std::move(message), this, &done, tag});
+  }
+
+  fake_bus& bus_;
+  drivers::loop& loop_;
+  drivers::transport_counters counters_;
+  bool remove_ = false;
+};
+
+std::unique_ptr<drivers::transport> fake_bus::make(drivers::loop& on) {
+  const std::lock_guard lock(mutex_);
+  ++made_;
+  return std::make_unique<fake_transport>(*this, on);
+}
+
+void fake_bus::script(const std::string& method, scripted_outcome next) {
+  const std::lock_guard lock(mutex_);
+  scripts_[method].push_back(std::move(next));
+}
+void fake_bus::script_always(const std::string& method, scripted_outcome always) {
+  const std::lock_guard lock(mutex_);
+  always_[method] = std::move(always);
+}
+void fake_bus::clear_script(const std::string& method) {
+  const std::lock_guard lock(mutex_);
+  always_.erase(method);
+  scripts_.erase(method);
+}
+void fake_bus::refuse_listeners(error_code error, std::string detail) {
+  const std::lock_guard lock(mutex_);
+  refusal_ = error;
+  refusal_detail_ = std::move(detail);
+}
+void fake_bus::stall_listeners() {
+  const std::lock_guard lock(mutex_);
+  stalled_ = true;
+}
+
+std::vector<sent_message> fake_bus::sent() const {
+  const std::lock_guard lock(mutex_);
+  return sent_;
+}
+std::vector<sent_message> fake_bus::sent(const std::string& method) const {
+  const std::lock_guard lock(mutex_);
+  std::vector<sent_message> found;
+  std::copy_if(sent_.begin(), sent_.end(), std::back_inserter(found),
+               [&](const sent_message& m) { return m.method == method; });
+  return found;
+}
+std::size_t fake_bus::unended() const {
+  const std::lock_guard lock(mutex_);
+  return unended_;
+}
+int fake_bus::transports_made() const {
+  const std::lock_guard lock(mutex_);
+  return made_;
+}
+int fake_bus::transports_closed() const {
+  const std::lock_guard lock(mutex_);
+  return closed_;
+}
+int fake_bus::declarations_removed() const {
+  const std::lock_guard lock(mutex_);
+  return removed_;
+}
+std::vector<target> fake_bus::listening() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<target> all;
+  for (const fake_listener* l : listeners_) all.push_back(l->at());
+  return all;
+}
+
+void fake_bus::start(operation op) {
+  const std::lock_guard lock(mutex_);
+  sent_.push_back(op.message);
+  const sent_message message = op.message;
+  const std::uint64_t id = next_operation_++;
+  operations_.emplace(id, std::move(op));
+  const auto scripted = scripts_.find(message.method);
+  std::optional<scripted_outcome> planned;
+  if (scripted != scripts_.end() && !scripted->second.empty()) {
+    planned = scripted->second.front();
+    scripted->second.pop_front();
+  } else if (const auto always = always_.find(message.method); always != always_.end()) {
+    planned = always->second;
+  }
+  if (planned && !planned->deliver) {
+    if (!planned->hang) finish(id, *planned);
+    return;
+  }
+  deliver(id, message);
+}
+
+void fake_bus::deliver(std::uint64_t operation_id, const sent_message& message) {
+  std::vector<fake_listener*> takers;
+  for (fake_listener* l : listeners_) {
+    if (l->takes(message)) takers.push_back(l);
+  }
+  if (message.what == sent_message::kind::call) {
+    if (takers.empty()) {
+      scripted_outcome lost;
+      lost.error = errc::messaging_timeout;
+      finish(operation_id, lost);
+    } else {
+      takers[turn_++ % takers.size()]->deliver(operation_id, message);
+    }
+    return;
+  }
+  if (message.to.fanout) {
+    for (fake_listener* l : takers) l->deliver(0, message);
+  } else if (!takers.empty()) {
+    takers[turn_++ % takers.size()]->deliver(0, message);
+  }
+  finish(operation_id, {});
+}
+
+void fake_bus::finish(std::uint64_t operation_id, scripted_outcome outcome) {
+  const std::lock_guard lock(mutex_);
+  const auto found = operations_.find(operation_id);
+  if (found == operations_.end()) return;
+  operation op = std::move(found->second);
+  operations_.erase(found);
+  // The completion's owner outlives its operations, or closes the transport first.
+  op.from->loop().post([op = std::move(op), outcome = std::move(outcome)] {
+    wire::json::reader reader;
+    drivers::outcome result;
+    result.error = outcome.error;
+    result.detail = outcome.detail;
+    wire::oslo::remote_exception exception;
+    if (outcome.error == errc::remote_exception) {
+      exception.class_name = outcome.exception_class;
+      exception.message = outcome.detail;
+      result.exception = &exception;
+    }
+    if (!outcome.error && reader.parse(outcome.result_json, result.result)) result.result = {};
+    op.done->on_complete(op.tag, result);
+  });
+}
+
+}  // namespace ombt::tests

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agents/fleet_options.hpp"
+
+#include "wire/configuration_error.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <functional>
+#include <set>
+
+using namespace ombt;
+using agents::fleet_options;
+using agents::make_fleet_plan;
+using wire::control::agent_kind;
+
+namespace {
+
+fleet_options one_client() {
+  fleet_options o;
+  o.rpc_clients = 1;
+  return o;
+}
+
+}  // namespace
+
+TEST_CASE("One agent has ombt's name, and the same on the control bus") {
+  const auto plan = make_fleet_plan(one_client());
+  REQUIRE(plan.agents.size() == 1);
+  const auto parsed = wire::control::parse_agent_name(plan.agents[0].name);
+  REQUIRE(parsed);
+  CHECK(parsed->topic == "test-topic");
+  CHECK(parsed->kind == "RPCClient");
+  CHECK(parsed->id.size() == 32);
+  CHECK_FALSE(parsed->index);
+  CHECK(plan.control_names[static_cast<std::size_t>(agent_kind::rpc_client)] ==
+        plan.agents[0].name);
+  CHECK(plan.control_names[static_cast<std::size_t>(agent_kind::rpc_server)].empty());
+  CHECK(plan.ready_lines() ==
+        std::vector<std::string>{"RPC client " + plan.agents[0].name + " is ready"});
+}
+
+TEST_CASE("Several agents have names of their own, servers first, and one a kind for control") {
+  fleet_options o;
+  o.rpc_clients = 3;
+  o.rpc_servers = 2;
+  o.listeners = 1;
+  o.notifiers = 1;
+  const auto plan = make_fleet_plan(o);
+  REQUIRE(plan.agents.size() == 7);
+  std::set<std::string> names;
+  for (const auto& agent : plan.agents) names.insert(agent.name);
+  CHECK(names.size() == 7);
+  CHECK(plan.agents[0].kind == agent_kind::rpc_server);
+  CHECK(plan.agents[2].kind == agent_kind::listener);
+  CHECK(plan.agents[3].kind == agent_kind::rpc_client);
+  CHECK(plan.agents[6].kind == agent_kind::notifier);
+  const auto parsed = wire::control::parse_agent_name(plan.agents[4].name);
+  REQUIRE(parsed);
+  CHECK(parsed->index == 4u);
+  const auto& control_name = plan.control_names[static_cast<std::size_t>(agent_kind::rpc_client)];
+  CHECK(plan.agents[4].name == control_name + "-4");
+  CHECK(plan.control_names[static_cast<std::size_t>(agent_kind::listener)] == plan.agents[2].name);
+}
+
+TEST_CASE("A name given is taken as it is by one agent and numbered by several") {
+  auto o = one_client();
+  o.name = "mine";
+  CHECK(make_fleet_plan(o).agents[0].name == "mine");
+  o.rpc_servers = 1;
+  const auto plan = make_fleet_plan(o);
+  CHECK(plan.agents[0].name == "mine-0");
+  CHECK(plan.agents[1].name == "mine-1");
+}
+
+TEST_CASE("The control bus is the bus under test unless named, on one connection") {
+  auto o = one_client();
+  o.url = "rabbit://a:5671";
+  o.topology = "shared:3";
+  auto plan = make_fleet_plan(o);
+  CHECK(plan.control_bus->messaging.url.hosts[0].host == "a");
+  CHECK(plan.control_bus->topology.mode == drivers::topology::kind::lean);
+  CHECK(plan.bus->topology.connections == 3);
+  o.control_url = "rabbit://b";
+  plan = make_fleet_plan(o);
+  CHECK(plan.control_bus->messaging.url.hosts[0].host == "b");
+  CHECK(plan.bus->messaging.url.hosts[0].host == "a");
+  o.control = false;
+  CHECK_FALSE(make_fleet_plan(o).control_bus);
+}
+
+TEST_CASE("Without a URL the bus is the local RabbitMQ") {
+  const auto plan = make_fleet_plan(one_client());
+  CHECK(plan.bus->messaging.url.hosts[0].host == "localhost");
+  CHECK(plan.bus->messaging.url.hosts[0].port == 5672);
+}
+
+TEST_CASE("A setting that cannot be used is refused in one line that names it") {
+  const std::vector<std::pair<std::string, std::function<void(fleet_options&)>>> wrong = {
+      {"no agents", [](auto& o) { o.rpc_clients = 0; }},
+      {"RPC clients", [](auto& o) { o.rpc_clients = -1; }},
+      {"RPC clients", [](auto& o) { o.rpc_clients = 100001; }},
+      {"threads", [](auto& o) { o.threads = 0; }},
+      {"threads", [](auto& o) { o.threads = 257; }},
+      {"timeout", [](auto& o) { o.timeout = 0; }},
+      {"timeout", [](auto& o) { o.timeout = -3; }},
+      {"timeout", [](auto& o) { o.timeout = std::numeric_limits<double>::quiet_NaN(); }},
+      {"topic", [](auto& o) { o.topic = ""; }},
+      {"topic", [](auto& o) { o.topic = "a\nb"; }},
+      {"name", [](auto& o) { o.name = "a\tb"; }},
+      {"too long", [](auto& o) { o.topic = std::string(200, 't'); }},
+      {"too long", [](auto& o) { o.name = std::string(240, 'n'); }},
+      {"http", [](auto& o) { o.url = "http://localhost"; }},
+      {"port", [](auto& o) { o.url = "rabbit://localhost:99999"; }},
+      {"nonsense", [](auto& o) { o.url = "rabbit://localhost?nonsense=1"; }},
+      {"carrier-pigeon", [](auto& o) { o.control_url = "carrier-pigeon://localhost"; }},
+      {"star", [](auto& o) { o.topology = "star"; }},
+      {"shared:0", [](auto& o) { o.topology = "shared:0"; }},
+      {"5 minutes", [](auto& o) { o.service_time = "5 minutes"; }},
+      {"/no/such/file", [](auto& o) { o.oslo_config = "/no/such/file"; }},
+      {"%d", [](auto& o) { o.output = "x-%d"; }},
+  };
+  for (const auto& [word, change] : wrong) {
+    auto o = one_client();
+    change(o);
+    INFO(word);
+    try {
+      make_fleet_plan(o);
+      FAIL("accepted");
+    } catch (const configuration_error& e) {
+      CHECK_THAT(e.what(), Catch::Contains(word));
+      CHECK(std::string(e.what()).find('\n') == std::string::npos);
+    }
+  }
+}
+
+TEST_CASE("A refused URL does not show its password") {
+  auto o = one_client();
+  o.url = "rabbit://user:topsecret@localhost:99999";
+  try {
+    make_fleet_plan(o);
+    FAIL("accepted");
+  } catch (const configuration_error& e) {
+    CHECK_THAT(e.what(), !Catch::Contains("topsecret"));
+  }
+}

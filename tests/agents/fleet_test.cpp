@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agents/fleet.hpp"
+
+#include "wire/configuration_error.hpp"
+
+#include "tests/agents/fake_controller.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <future>
+#include <map>
+
+using namespace ombt;
+using namespace ombt::tests;
+using agents::fleet;
+using agents::fleet_options;
+using agents::make_fleet_plan;
+using wire::control::agent_kind;
+using wire::control::test_kind;
+using wire::control::test_parameters;
+
+namespace {
+
+struct fleet_fixture {
+  fake_bus bus;
+  fleet_options options;
+  drivers::loop loop;  ///< of the test's own peers
+
+  fleet_fixture() {
+    options.topic = "t";
+    options.timeout = 5;
+  }
+  std::unique_ptr<fleet> make() {
+    return std::make_unique<fleet>(
+        make_fleet_plan(options),
+        [this](drivers::loop& on, std::shared_ptr<const drivers::transport_settings>) {
+          return bus.make(on);
+        });
+  }
+  static test_parameters parameters(std::int64_t count) {
+    test_parameters p;
+    p.count = count;
+    p.data = "XXXX";
+    return p;
+  }
+  /// Runs something that blocks while the test's own loop goes on.
+  template <class Work>
+  auto alongside(Work work) {
+    auto result = std::async(std::launch::async, work);
+    while (result.wait_for(std::chrono::milliseconds(0)) != std::future_status::ready) {
+      loop.run_for(std::chrono::milliseconds(1));
+    }
+    return result.get();
+  }
+};
+
+std::uint64_t sum_ok(const std::vector<agents::agent_report>& reports) {
+  std::uint64_t sum = 0;
+  for (const auto& r : reports) sum += r.figures.results.msgs_ok;
+  return sum;
+}
+
+}  // namespace
+
+TEST_CASE_METHOD(fleet_fixture,
+                 "A fleet without control runs tests for its caller, on any number of threads") {
+  options.control = false;
+  options.rpc_clients = 7;
+  options.rpc_servers = 3;
+  options.notifiers = 2;
+  options.listeners = 1;
+  options.threads = GENERATE(1, 4, 64);
+  const auto f = make();
+  f->start(false);
+  REQUIRE(f->wait_ready());
+  const auto calls = f->run_test(test_kind::call, parameters(20));
+  REQUIRE(calls.size() == 7);
+  CHECK(sum_ok(calls) == 140);
+  CHECK(sum_ok(f->collect(agent_kind::rpc_server)) == 140);
+  CHECK(sum_ok(f->collect(agent_kind::rpc_server)) == 0);
+  CHECK(sum_ok(f->run_test(test_kind::fanout, parameters(5))) == 35);
+  std::uint64_t received = 0;
+  for (int i = 0; i < 100 && received < 105; ++i) {
+    received += sum_ok(f->collect(agent_kind::rpc_server));
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  CHECK(received == 105);
+  CHECK(sum_ok(f->run_test(test_kind::notify, parameters(10))) == 20);
+  f->stop();
+  CHECK(f->wait());
+  CHECK(f->failure().empty());
+  CHECK(bus.transports_closed() == 13);
+}
+
+TEST_CASE_METHOD(fleet_fixture,
+                 "A controller finds, runs, polls and dismisses all agents of a fleet") {
+  options.rpc_clients = 20;
+  options.rpc_servers = 4;
+  options.threads = GENERATE(1, 3);
+  const auto f = make();
+  f->start(false);
+  REQUIRE(f->wait_ready());
+  fake_controller controller(bus, loop, "ctl");
+  for (const agent_kind kind : wire::control::agent_kinds) controller.ask(kind, "client_ping");
+  REQUIRE(drive(loop, [&] { return controller.pongs.size() == 24; }));
+  std::map<agent_kind, int> kinds;
+  for (const auto& pong : controller.pongs) ++kinds[pong.kind];
+  CHECK(kinds[agent_kind::rpc_client] == 20);
+  CHECK(kinds[agent_kind::rpc_server] == 4);
+
+  for (int round = 0; round < 2; ++round) {  // the second run starts from zero
+    controller.results.clear();
+    controller.run(agent_kind::rpc_client, test_kind::call, parameters(15));
+    REQUIRE(drive(loop, [&] { return controller.results.size() == 20; }));
+    CHECK(controller.messages_ok() == 300);
+    controller.results.clear();
+    controller.ask(agent_kind::rpc_server, "get_server_results");
+    REQUIRE(drive(loop, [&] { return controller.results.size() == 4; }));
+    CHECK(controller.messages_ok() == 300);
+  }
+  for (const agent_kind kind : wire::control::agent_kinds) controller.ask(kind, "shutdown", "{}");
+  CHECK(alongside([&] { return f->wait(); }));
+  CHECK(f->failure().empty());
+  CHECK(f->control_trouble().empty());
+}
+
+TEST_CASE_METHOD(fleet_fixture, "Two controllers at once each get their own run") {
+  options.rpc_clients = 3;
+  options.rpc_servers = 1;
+  const auto f = make();
+  f->start(false);
+  REQUIRE(f->wait_ready());
+  fake_controller a(bus, loop, "a");
+  fake_controller b(bus, loop, "b");
+  a.run(agent_kind::rpc_client, test_kind::call, parameters(50));
+  b.run(agent_kind::rpc_client, test_kind::call, parameters(7));
+  REQUIRE(drive(loop, [&] { return a.results.size() == 3 && b.results.size() == 3; }));
+  CHECK(a.messages_ok() == 150);
+  CHECK(b.messages_ok() == 21);
+}
+
+TEST_CASE_METHOD(fleet_fixture,
+                 "A controller that vanishes in a run does not keep the next one waiting") {
+  options.rpc_clients = 3;
+  options.rpc_servers = 1;
+  const auto f = make();
+  f->start(false);
+  REQUIRE(f->wait_ready());
+  fake_controller a(bus, loop, "a");
+  fake_controller b(bus, loop, "b");
+  a.run(agent_kind::rpc_client, test_kind::call, parameters(1'000'000'000));
+  a.vanish();
+  b.run(agent_kind::rpc_client, test_kind::call, parameters(7));
+  REQUIRE(drive(loop, [&] { return b.results.size() == 3; }));
+  CHECK(b.messages_ok() == 21);
+}
+
+TEST_CASE_METHOD(
+    fleet_fixture,
+    "Without a control bus that answers the fleet fails at its timeout, with a reason") {
+  options.rpc_clients = 1;
+  options.timeout = 0.2;
+  SECTION("control does not answer") {
+    scripted_outcome hang;
+    hang.hang = true;
+    bus.script_always("self_ready", hang);
+  }
+  SECTION("nothing ever listens") {
+    bus.stall_listeners();
+    options.rpc_servers = 2;
+  }
+  const auto f = make();
+  f->start(false);
+  CHECK_FALSE(f->wait_ready());
+  CHECK_FALSE(f->wait());
+  CHECK_THAT(f->failure(), Catch::Contains("not ready in time"));
+}
+
+TEST_CASE_METHOD(fleet_fixture,
+                 "A bus that refuses fails the fleet at once, in its own words, masked") {
+  options.rpc_servers = 3;
+  options.threads = 2;
+  bus.refuse_listeners(errc::authentication_failed, "rabbit://u:secret@h: ACCESS_REFUSED");
+  const auto before = std::chrono::steady_clock::now();
+  const auto f = make();
+  f->start(false);
+  CHECK_FALSE(f->wait_ready());
+  CHECK_FALSE(f->wait());
+  CHECK(std::chrono::steady_clock::now() - before < std::chrono::seconds(4));
+  CHECK_THAT(f->failure(), Catch::Contains("the bus refused the login"));
+  CHECK_THAT(f->failure(), Catch::Contains("ACCESS_REFUSED"));
+  CHECK_THAT(f->failure(), !Catch::Contains("secret"));
+}
+
+TEST_CASE_METHOD(fleet_fixture,
+                 "Settings that the driver refuses are refused before anything starts") {
+  options.rpc_clients = 1;
+  CHECK_THROWS_AS(fleet(make_fleet_plan(options),
+                        [](drivers::loop&, auto) -> std::unique_ptr<drivers::transport> {
+                          throw configuration_error("not this");
+                        }),
+                  configuration_error);
+  CHECK(bus.transports_made() == 0);
+}
+
+TEST_CASE_METHOD(fleet_fixture, "A fleet can be dropped at any time") {
+  options.rpc_clients = 5;
+  options.rpc_servers = 5;
+  options.threads = 3;
+  SECTION("never started") { make(); }
+  SECTION("just started") { make()->start(false); }
+  SECTION("ready") {
+    const auto f = make();
+    f->start(false);
+    REQUIRE(f->wait_ready());
+  }
+  SECTION("in a run") {
+    options.control = false;
+    const auto f = make();
+    f->start(false);
+    REQUIRE(f->wait_ready());
+    auto run = std::async(std::launch::async,
+                          [&] { return f->run_test(test_kind::call, parameters(1'000'000'000)); });
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    f->stop();
+    CHECK(run.get().empty());
+    f->wait();
+  }
+  SUCCEED();
+}
+
+TEST_CASE_METHOD(fleet_fixture, "--output writes a line a message, in one file or one an agent") {
+  std::string name = (std::filesystem::temp_directory_path() / "ombt-fleet-XXXXXX").string();
+  const std::filesystem::path directory = ::mkdtemp(name.data());
+  options.control = false;
+  options.rpc_clients = 2;
+  options.rpc_servers = 1;
+  options.threads = 2;
+  const bool own = GENERATE(true, false);
+  options.output = (directory / (own ? "out-%n" : "out")).string();
+  {
+    const auto f = make();
+    f->start(false);
+    REQUIRE(f->wait_ready());
+    CHECK(sum_ok(f->run_test(test_kind::call, parameters(10))) == 20);
+  }
+  std::map<std::string, int> lines;
+  int with_client = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(directory)) {
+    std::ifstream in(entry.path());
+    for (std::string line; std::getline(in, line); ++lines[entry.path().filename()]) {
+      with_client += line.starts_with(R"({"client": ")") ? 1 : 0;
+    }
+  }
+  // A client: its name, start, ten messages, end; the server its name and twenty messages.
+  if (own) {
+    CHECK(lines == std::map<std::string, int>{{"out-0", 21}, {"out-1", 13}, {"out-2", 13}});
+    CHECK(with_client == 0);
+  } else {
+    CHECK(lines == std::map<std::string, int>{{"out", 47}});
+    CHECK(with_client == 47);
+  }
+  std::filesystem::remove_all(directory);
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agents/test_plan.hpp"
+
+#include "wire/json/value.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace ombt;
+namespace control = wire::control;
+
+namespace {
+
+control::run_test_request request_for(control::test_kind test) {
+  control::run_test_request r;
+  r.test = test;
+  r.parameters.data = "X\"\xc3\xa9";
+  r.parameters.count = 3;
+  r.parameters.pause = 0.25;
+  return r;
+}
+
+constexpr std::string_view hex = "0123456789abcdef0123456789abcdef";
+
+}  // namespace
+
+TEST_CASE("A plan holds what was asked, the payload escaped as Python's json.dumps does") {
+  auto request = request_for(control::test_kind::call);
+  request.parameters.run = "r1";
+  request.parameters.detail = 1;
+  const auto plan = agents::make_test_plan(request);
+  CHECK(plan->count == 3);
+  CHECK(plan->pause == std::chrono::milliseconds(250));
+  CHECK(plan->data_json == R"("X\"\u00e9")");
+  CHECK(plan->run == "r1");
+  CHECK(plan->details);
+  CHECK(plan->run_tag.empty());
+}
+
+TEST_CASE("The plan of a native controller has its run tag") {
+  auto request = request_for(control::test_kind::call);
+  request.reply_to.server = control::controller_name("t", "host", 12, hex);
+  CHECK(agents::make_test_plan(request)->run_tag == control::run_tag_of(request.reply_to.server));
+  CHECK(agents::make_test_plan(request)->run_tag.size() == 16);
+}
+
+TEST_CASE("A call's arguments are data, timestamp and msgid, a notification's payload first") {
+  agents::message_text call(agents::make_test_plan(request_for(control::test_kind::call)));
+  CHECK(
+      call.render(1700000000.25, hex, 7) ==
+      R"({"data": "X\"\u00e9", "timestamp": 1700000000.25, "msgid": "0123456789abcdef0123456789abcdef:7"})");
+  CHECK(
+      call.render(1.0, hex, 123456) ==
+      R"({"data": "X\"\u00e9", "timestamp": 1.0, "msgid": "0123456789abcdef0123456789abcdef:123456"})");
+  agents::message_text note(agents::make_test_plan(request_for(control::test_kind::notify)));
+  CHECK(
+      note.render(2.5, hex, 0) ==
+      R"({"payload": "X\"\u00e9", "timestamp": 2.5, "msgid": "0123456789abcdef0123456789abcdef:0"})");
+}
+
+TEST_CASE("A message's text stays where it is once warm") {
+  agents::message_text text(agents::make_test_plan(request_for(control::test_kind::cast)));
+  const void* const first = text.render(1.0, hex, 0).data();
+  CHECK(text.render(1700000000.123456, hex, 1'000'000'000).data() == first);
+}

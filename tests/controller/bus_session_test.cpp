@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/bus_session.hpp"
+
+#include "wire/oslo/messages.hpp"
+
+#include "agents/fleet.hpp"
+#include "tests/agents/fake_transport.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <memory>
+#include <string>
+
+using namespace ombt;
+using namespace std::chrono_literals;
+using controller::task;
+using wire::control::agent_kind;
+
+namespace {
+
+controller::plan plan_for(task what, std::int64_t count = 20) {
+  controller::plan p;
+  p.what = what;
+  p.topic = "t";
+  p.idle = 300ms;
+  p.timeout = 5s;
+  p.delay = 10ms;
+  p.parameters.count = count;
+  p.parameters.data = "data";
+  return p;
+}
+
+/// A session on the bus in memory, run to its end on a loop of its own.
+controller::outcome run(tests::fake_bus& bus, controller::plan what,
+                        drivers::duration cancel = {}) {
+  drivers::loop loop;
+  const auto id = wire::oslo::make_hex_id();
+  const wire::control::reply_address own{
+      "ombt-control", wire::control::controller_topic(what.topic),
+      wire::control::controller_name(what.topic, "host", 1, wire::oslo::view(id))};
+  const std::string run_id = std::string{wire::control::run_tag_of(own.server)} + "-1";
+  bool closed = false;
+  int changes = 0;
+  controller::bus_session session(
+      loop, bus.make(loop), {std::move(what), own, run_id, controller::clock::now()},
+      [&] { ++changes; },
+      [&] {
+        closed = true;
+        loop.stop();
+      });
+  struct canceller : drivers::timer_target {
+    controller::bus_session* session = nullptr;
+    void on_timer(std::uint64_t) override { session->cancel("interrupted"); }
+  } stop;
+  stop.session = &session;
+  if (cancel != drivers::duration{}) {
+    loop.start_timer(drivers::steady_clock::now() + cancel, stop, 0);
+  }
+  session.start();
+  REQUIRE(loop.run_for(60s));
+  REQUIRE(closed);
+  CHECK(changes > 0);
+  return session.take_result();
+}
+
+std::unique_ptr<agents::fleet> fleet_of(tests::fake_bus& bus, agents::fleet_options options) {
+  options.topic = "t";
+  options.timeout = 5;
+  options.url = "rabbit://unused";
+  auto fleet = std::make_unique<agents::fleet>(
+      agents::make_fleet_plan(options),
+      [&bus](drivers::loop& on, std::shared_ptr<const drivers::transport_settings>) {
+        return bus.make(on);
+      });
+  fleet->start(false);
+  REQUIRE(fleet->wait_ready());
+  return fleet;
+}
+
+}  // namespace
+
+TEST_CASE("every test over native agents adds up to the message, twice in a row") {
+  tests::fake_bus bus;
+  agents::fleet_options options;
+  options.rpc_clients = 3;
+  options.rpc_servers = 2;
+  options.notifiers = 2;
+  options.listeners = 1;
+  const auto fleet = fleet_of(bus, options);
+  for (int round = 0; round < 2; ++round) {
+    for (const auto what : {task::rpc_call, task::rpc_cast, task::rpc_fanout, task::notify}) {
+      const auto found = run(bus, plan_for(what));
+      INFO(name_of(what) << ' ' << found.failure);
+      REQUIRE(found.complete());
+      const std::uint64_t sent = what == task::notify ? 40 : 60;
+      CHECK(found.clients.results.msgs_ok == sent);
+      CHECK(found.clients.results.msgs_fail == 0);
+      CHECK(found.received == (what == task::rpc_fanout ? 120 : sent));
+      CHECK(found.received == found.expected);
+      CHECK(found.foreign_results == 0);
+      CHECK(found.malformed_requests == 0);
+      // Native agents were asked for their histograms.
+      CHECK(found.clients.has_percentiles());
+      CHECK(found.clients.latency.count() == sent);
+      CHECK(found.servers.latency.count() + found.servers.negative_samples == found.received);
+    }
+  }
+  CHECK(bus.declarations_removed() >= 8);
+  fleet->stop();
+  CHECK(fleet->wait());
+}
+
+TEST_CASE("status sees every agent, shutdown sends them away") {
+  tests::fake_bus bus;
+  agents::fleet_options options;
+  options.rpc_clients = 5;
+  options.listeners = 2;
+  const auto fleet = fleet_of(bus, options);
+  const auto status = run(bus, plan_for(task::status));
+  REQUIRE(status.complete());
+  CHECK(status.count(agent_kind::rpc_client) == 5);
+  CHECK(status.count(agent_kind::listener) == 2);
+  CHECK(status.agents.size() == 7);
+  auto expecting = plan_for(task::shutdown);
+  expecting.idle = 1h;
+  expecting.expect = {controller::expectation::parse("7")};
+  const auto shutdown = run(bus, expecting);
+  CHECK(shutdown.complete());
+  CHECK(fleet->wait());
+}
+
+TEST_CASE("without agents the session fails in the quiet time, and closes its transport") {
+  tests::fake_bus bus;
+  const auto found = run(bus, plan_for(task::rpc_call));
+  CHECK(found.failure.find("No RPCClient clients visible") != std::string::npos);
+  CHECK(bus.transports_closed() == 1);
+  CHECK(bus.listening().empty());
+  CHECK(bus.unended() == 0);
+}
+
+TEST_CASE("a listener that is refused ends the session with the bus's words") {
+  tests::fake_bus bus;
+  bus.refuse_listeners(errc::authentication_failed, "host:5672: ACCESS_REFUSED");
+  const auto found = run(bus, plan_for(task::rpc_call));
+  CHECK(found.failure.find("the bus refused the login") != std::string::npos);
+  CHECK(found.failure.find("host:5672: ACCESS_REFUSED") != std::string::npos);
+}
+
+TEST_CASE("a bus that never answers is given up at the timeout") {
+  tests::fake_bus bus;
+  bus.stall_listeners();
+  auto what = plan_for(task::rpc_call);
+  what.timeout = 300ms;
+  const auto found = run(bus, what);
+  CHECK(found.failure.find("no contact with the control bus within 0.3 s") != std::string::npos);
+}
+
+TEST_CASE("interrupted, the session closes cleanly") {
+  tests::fake_bus bus;
+  auto what = plan_for(task::rpc_call);
+  what.idle = 1h;
+  what.timeout = 2h;
+  const auto found = run(bus, what, 100ms);
+  CHECK(found.failure == "interrupted");
+  CHECK(bus.transports_closed() == 1);
+  CHECK(bus.unended() == 0);
+}
+
+TEST_CASE("a hostile caller gets an error and is counted, the session goes on") {
+  tests::fake_bus bus;
+  drivers::loop loop;
+  const wire::control::reply_address own{
+      "ombt-control", "controller-t",
+      wire::control::controller_name("t", "h", 1, "0123456789abcdef0123456789abcdef")};
+  auto what = plan_for(task::status);
+  what.idle = 500ms;
+  controller::bus_session session(loop, bus.make(loop),
+                                  {what, own, "run", controller::clock::now()}, nullptr,
+                                  [&] { loop.stop(); });
+  struct caller : drivers::completion {
+    std::vector<std::pair<std::uint64_t, std::string>> answers;
+    void on_complete(std::uint64_t tag, const drivers::outcome& result) override {
+      std::string text;
+      if (result.error) {
+        text = result.exception ? result.exception->class_name : "error";
+      } else {
+        result.result.append_to(text);
+      }
+      answers.emplace_back(tag, text);
+    }
+  } calls;
+  const auto other = bus.make(loop);
+  drivers::target to;
+  to.exchange = own.exchange;
+  to.topic = own.topic;
+  to.server = own.server;
+  const std::vector<std::pair<std::string, std::string>> requests = {
+      {"self_ready", "{}"},
+      {"client_pong", R"({"kind": "RPCClient", "name": "n"})"},
+      {"client_pong", R"({"kind": "Robot", "name": "n"})"},
+      {"client_pong", "{}"},
+      {"client_result", R"({"name": "n", "kind": "RPCClient", "results": {"msgs_ok": -1}})"},
+      {"client_result", R"({"name": "n", "kind": "RPCClient", "results": {}})"},
+      {"shutdown", "{}"},
+      {"run_test", "{}"},
+  };
+  session.start();
+  loop.run_for(200ms);
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    drivers::request_message message;
+    message.method = requests[i].first;
+    message.args_json = requests[i].second;
+    other->call(to, message, {}, calls, i);
+  }
+  REQUIRE(loop.run_for(30s));
+  REQUIRE(calls.answers.size() == requests.size());
+  const std::vector<std::string> expected = {"true",       "true", "ValueError",   "ValueError",
+                                             "ValueError", "null", "NoSuchMethod", "NoSuchMethod"};
+  for (const auto& [tag, answer] : calls.answers) {
+    INFO(requests[tag].first << ' ' << requests[tag].second);
+    CHECK(answer == expected[tag]);
+  }
+  const auto found = session.take_result();
+  CHECK(found.malformed_requests == 5);
+  CHECK(found.foreign_results == 1);
+  CHECK(found.agents.size() == 1);
+  CHECK(found.complete());
+}

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/settings.hpp"
+
+#include "wire/configuration_error.hpp"
+
+#include "drivers/transport.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <string>
+#include <vector>
+
+using namespace ombt;
+using namespace ombt::controller;
+using wire::control::agent_kind;
+
+namespace {
+
+settings call() {
+  settings s;
+  s.task = "rpc-call";
+  return s;
+}
+
+std::string refusal(const settings& s) {
+  try {
+    check_settings(s);
+  } catch (const configuration_error& e) {
+    return e.what();
+  }
+  return {};
+}
+
+}  // namespace
+
+TEST_CASE("the defaults are ombt's") {
+  const auto checked = check_settings(call());
+  CHECK(checked.what.what == task::rpc_call);
+  CHECK(checked.what.topic == "test-topic");
+  CHECK_FALSE(checked.what.unique);
+  CHECK(checked.what.parameters.count == 1);
+  CHECK(checked.what.parameters.data == std::string(1024, 'X'));
+  CHECK(checked.what.parameters.pause == 0);
+  CHECK(checked.what.timeout == std::chrono::seconds{60});
+  CHECK(checked.what.idle == std::chrono::seconds{2});
+  CHECK(checked.what.delay == std::chrono::milliseconds{250});
+  CHECK(checked.masked_control_url.find("localhost") != std::string::npos);
+  REQUIRE(checked.control_bus);
+  CHECK(checked.control_bus->messaging.url.hosts.at(0).port == 5672);
+  CHECK(checked.control_bus->program == "ombt-controller");
+  CHECK_FALSE(checked.output);
+  CHECK_FALSE(checked.json);
+}
+
+TEST_CASE("control is where the session goes, the url is checked as well, passwords are masked") {
+  auto s = call();
+  s.url = "rabbit://u:secret@bus:1234/v";
+  auto checked = check_settings(s);
+  CHECK(checked.control_bus->messaging.url.hosts.at(0).host == "bus");
+  CHECK(checked.masked_url.find("secret") == std::string::npos);
+  s.control_url = "rabbit://u:hidden@control";
+  checked = check_settings(s);
+  CHECK(checked.control_bus->messaging.url.hosts.at(0).host == "control");
+  CHECK(checked.masked_control_url.find("hidden") == std::string::npos);
+  s.url = "carrier-pigeon://u:secret@bus";
+  const auto why = refusal(s);
+  CHECK_FALSE(why.empty());
+  CHECK(why.find("secret") == std::string::npos);
+}
+
+TEST_CASE("each setting that cannot be used is named in one line") {
+  struct bad {
+    std::string option;
+    std::function<void(settings&)> make;
+  };
+  const std::vector<bad> cases = {
+      {"unknown command", [](settings& s) { s.task = "rpc"; }},
+      {"--topic", [](settings& s) { s.topic = ""; }},
+      {"--topic", [](settings& s) { s.topic = std::string(65, 't'); }},
+      {"--topic", [](settings& s) { s.topic = "a b"; }},
+      {"--topic", [](settings& s) { s.topic = "a\x1b[2J"; }},
+      {"--timeout", [](settings& s) { s.timeout = 0; }},
+      {"--timeout", [](settings& s) { s.timeout = -1; }},
+      {"--timeout", [](settings& s) { s.timeout = std::nan(""); }},
+      {"--timeout", [](settings& s) { s.timeout = std::numeric_limits<double>::infinity(); }},
+      {"--idle", [](settings& s) { s.idle = -1; }},
+      {"--delay", [](settings& s) { s.delay = -0.5; }},
+      {"--pause", [](settings& s) { s.pause = 86'401; }},
+      {"--calls", [](settings& s) { s.count = 0; }},
+      {"--calls", [](settings& s) { s.count = 1'000'000'001; }},
+      {"--events",
+       [](settings& s) {
+         s.task = "notify";
+         s.count = -5;
+       }},
+      {"--severity",
+       [](settings& s) {
+         s.task = "notify";
+         s.severity = "loud";
+       }},
+      {"--length", [](settings& s) { s.length = -1; }},
+      {"--length", [](settings& s) { s.length = 64 << 20; }},
+      {"--expect", [](settings& s) { s.expect = {"0"}; }},
+      {"--expect", [](settings& s) { s.expect = {"x"}; }},
+      {"--expect",
+       [](settings& s) {
+         s.expect = {"3", "rpc-server="};
+       }},
+      {"--expect", [](settings& s) { s.expect = {"robot=3"}; }},
+      {"--expect", [](settings& s) { s.expect = {"200001"}; }},
+      {"--expect", [](settings& s) { s.expect = {"-1"}; }},
+      {"nowhere.conf", [](settings& s) { s.oslo_config = "/nowhere.conf"; }},
+      {"--json /nowhere/x", [](settings& s) { s.json = "/nowhere/x"; }},
+      {"--output /tmp", [](settings& s) { s.output = "/tmp"; }},
+      {"port", [](settings& s) { s.url = "rabbit://host:99999"; }},
+      {"port", [](settings& s) { s.control_url = "rabbit://host:x"; }},
+  };
+  for (const auto& [option, make] : cases) {
+    auto s = call();
+    make(s);
+    const auto why = refusal(s);
+    INFO(option << " / " << why);
+    CHECK(why.find(option) != std::string::npos);
+    CHECK(why.find('\n') == std::string::npos);
+    CHECK(why.find('\x1b') == std::string::npos);
+  }
+}
+
+TEST_CASE("an expectation is a number, or a kind and a number") {
+  CHECK_FALSE(expectation::parse("7").kind);
+  CHECK(expectation::parse("7").count == 7);
+  CHECK(expectation::parse("rpc-client=1").kind == agent_kind::rpc_client);
+  CHECK(expectation::parse("rpc-server=2").kind == agent_kind::rpc_server);
+  CHECK(expectation::parse("Listener=3").kind == agent_kind::listener);
+  CHECK(expectation::parse("notifier=4").kind == agent_kind::notifier);
+  CHECK(expectation::parse("notifier=4").count == 4);
+}
+
+TEST_CASE("tasks are found by their names") {
+  for (const auto what : {task::rpc_call, task::rpc_cast, task::rpc_fanout, task::notify,
+                          task::status, task::shutdown}) {
+    CHECK(task_from(name_of(what)) == what);
+  }
+  CHECK_FALSE(task_from("RPC-CALL"));
+}

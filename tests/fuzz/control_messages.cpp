@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// Any bytes as the arguments of every control method: read, and what was believed must survive
+// being rendered and read again, and be fit for sums and text.
+#include "wire/control/results.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+
+using namespace ombt::wire;
+using namespace ombt::wire::control;
+
+namespace {
+
+void require(bool condition) {
+  if (!condition) std::abort();
+}
+
+/// Parses what was rendered, which must be JSON.
+json::value again(json::reader& reader, const std::string& text) {
+  json::value root;
+  require(!reader.parse(text, root));
+  return root;
+}
+
+void check_names(std::string_view text) {
+  if (const auto parsed = parse_agent_name(text)) {
+    require(parsed->id.size() == 32 && !parsed->topic.empty() && !parsed->host.empty());
+  }
+  require(run_tag_of(text).empty() || run_tag_of(text).size() == 16);
+  require(run_tag_of_message(text).empty() || run_tag_of_message(text).size() == 16);
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string_view text{reinterpret_cast<const char*>(data), size};
+  check_names(text);
+  json::reader reader;
+  json::value root;
+  if (reader.parse(text, root)) return 0;
+  json::reader second;
+  std::string why;
+  std::string out;
+
+  reply_address address;
+  if (read_reply_addr_args(root, address, why)) {
+    check_names(address.server);
+    append_reply_addr_args(out, address);
+    reply_address back;
+    require(read_reply_addr_args(again(second, out), back, why) && back == address);
+  }
+  client_pong_request pong;
+  if (read_client_pong_args(root, pong, why)) {
+    out.clear();
+    append_client_pong_args(out, pong.kind, pong.name);
+    client_pong_request back;
+    require(read_client_pong_args(again(second, out), back, why) && back.name == pong.name);
+  }
+  run_test_request test;
+  if (read_run_test_args(root, test, why) && test.test) {
+    require(test.parameters.count >= 1 && test.parameters.count <= count_limit);
+    require(test.parameters.pause >= 0 && test.parameters.pause <= pause_limit);
+    out.clear();
+    append_run_test_args(out, *test.test, test.parameters, test.reply_to);
+    run_test_request back;
+    require(read_run_test_args(again(second, out), back, why) && back.test == test.test);
+    require(back.parameters.data == test.parameters.data && back.reply_to == test.reply_to);
+  }
+  client_result_request result;
+  if (read_client_result_args(root, result, why)) {
+    const result_details* details = result.has_details ? &result.details : nullptr;
+    out.clear();
+    append_client_result_args(out, result.name, result.kind, result.results, details);
+    client_result_request back;
+    require(read_client_result_args(again(second, out), back, why));
+    std::string once;
+    append_results(once, result.results, details);
+    std::string twice;
+    append_results(twice, back.results, back.has_details ? &back.details : nullptr);
+    require(once == twice);
+    hdr::histogram sum;
+    sum.merge(result.details.latency);
+    require(sum.value_at_percentile(100) == sum.max());
+    results merged = result.results;
+    merged.merge(back.results);
+    append_results_text(out, merged);
+  } else {
+    require(!why.empty());
+  }
+  return 0;
+}

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""tools/quickstart, left to itself: results, failures, what it builds, what it leaves."""
+
+import re
+import unittest
+
+from tree import TreeTest
+
+STEPS = ["building", "starting a private bus", "starting 1 × rpc-server, 2 × rpc-client",
+         "running ombt-controller rpc-call", "stopping the agents", "stopping the bus"]
+
+
+class Quickstart(TreeTest):
+    def setUp(self):
+        super().setUp()
+        self.release = self.tree.configure()
+        self.before = self.tree.files()
+
+    def check(self, *arguments):
+        result = self.tree.run("tools/quickstart", *arguments)
+        self.assert_nothing_left(self.before)
+        return result
+
+    def test_a_run_prints_the_result_and_its_steps_one_line_each(self):
+        status, out, err = self.check("rpc-call", "--calls", "20")
+        self.assertEqual(status, 0, out + err)
+        self.assertTrue(out.startswith("RPC call test results"), out)
+        self.assertIn("2 RPC clients, 1 RPC Servers (3 total)", out)
+        self.assertIn("Total Messages: 40", out)
+        lines = err.splitlines()
+        self.assertEqual(len(lines), len(STEPS), err)
+        for step, line in zip(STEPS, lines):
+            self.assertRegex(line, r"^quickstart: " + re.escape(step))
+            if "running" not in line:
+                self.assertRegex(line, r" … [0-9]+\.[0-9] s$")
+
+    def test_a_second_run_builds_nothing(self):
+        self.assertEqual(self.check("rpc-call", "--calls", "1")[0], 0)
+        taken = self.release / "taken"
+        self.assertEqual(len(taken.read_text().split()), 3)
+        self.assertEqual(self.check("rpc-call", "--calls", "1")[0], 0)
+        self.assertEqual(len(taken.read_text().split()), 3)
+
+    def test_the_numbers_of_agents_are_as_asked_for(self):
+        status, out, err = self.check("--rpc-clients=3", "rpc-fanout", "--calls", "10",
+                                      "--rpc-servers", "2")
+        self.assertEqual(status, 0, out + err)
+        self.assertIn("3 RPC clients, 2 RPC Servers (5 total)", out)
+
+    def test_notify_gets_notifiers_and_listeners(self):
+        status, out, err = self.check("notify", "--events", "10")
+        self.assertEqual(status, 0, out + err)
+        self.assertIn("starting 1 × listener, 2 × notifier", err)
+
+    def test_the_controllers_status_is_the_commands(self):
+        status, _, err = self.check("rpc-call", "--no-such-option")
+        self.assertEqual(status, 2, err)
+        self.assertIn("--no-such-option", err)
+        status, _, err = self.check("rpc-call", "--calls", "1", "--expect", "99", "--timeout", "2")
+        self.assertEqual(status, 1, err)
+
+    def test_an_agent_that_cannot_start_ends_the_run(self):
+        self.check("--rpc-clients", "1", "rpc-call", "--calls", "1")
+        self.tree.stand_in("ombt-agent", "echo 'no such luck' >&2; exit 3", self.release / "bin")
+        status, out, err = self.check("rpc-call", "--calls", "1")
+        self.assertEqual((status, out), (1, ""), err)
+        self.assertIn("build/quickstart/rpc-server-1.log", err)
+        self.assertIn("no such luck", err)
+
+    def test_an_agent_that_ends_in_a_run_is_named(self):
+        self.check("--rpc-clients", "1", "rpc-call", "--calls", "1")
+        self.tree.stand_in("ombt-controller", "sleep 1; exit 1", self.release / "bin")
+        self.tree.stand_in("ombt-agent", "echo it is ready; sleep 0.5; echo 'gone again'; exit 1",
+                           self.release / "bin")
+        status, _, err = self.check("rpc-call")
+        self.assertEqual(status, 1)
+        self.assertIn("rpc-client-2 ended by itself", err)
+        self.assertIn("gone again", err)
+
+    def test_a_bus_that_cannot_start_ends_the_run(self):
+        self.tree.environment["OMBT_RABBITMQ_SCRIPTS"] = "/nonexistent"
+        status, out, err = self.check("rpc-call", "--calls", "1")
+        self.assertEqual((status, out), (1, ""), err)
+        self.assertIn("build/quickstart/ombt-bus.log", err)
+        self.assertNotIn("running", err)
+
+    def test_a_build_that_fails_names_its_log(self):
+        (self.release / "build.ninja").write_text(
+            "rule fail\n  command = echo 'of no use'; exit 1\nbuild ombt-bus: fail\n"
+            "build ombt-agent: phony ombt-bus\nbuild ombt-controller: phony ombt-bus\n")
+        status, out, err = self.check("rpc-call", "--calls", "1")
+        self.assertEqual((status, out), (1, ""), err)
+        self.assertIn("build/log/build-release.log", err)
+        self.assertIn("of no use", err)
+
+    def test_wrong_options_end_in_2_before_anything_starts(self):
+        for arguments, word in ((["--bus", "qpid", "rpc-call"], "qpid"),
+                                (["--bus=", "rpc-call"], "--bus"),
+                                (["--rpc-clients", "many", "rpc-call"], "many"),
+                                (["--rpc-servers", "-1", "rpc-call"], "-1"),
+                                (["rpc-call", "--rpc-servers"], "--rpc-servers"),
+                                (["--rpc-servers=0", "--rpc-clients=0", "status"], "neither"),
+                                ([], "nothing to run")):
+            status, out, err = self.check(*arguments)
+            self.assertEqual((status, out), (2, ""), err)
+            self.assertEqual(len(err.splitlines()), 1, err)
+            self.assertIn(word, err)
+        self.assertFalse((self.release / "taken").exists())
+
+    def test_help_goes_to_standard_output(self):
+        status, out, err = self.check("--help")
+        self.assertEqual((status, err), (0, ""))
+        for option in ("--bus", "--rpc-clients", "--rpc-servers"):
+            self.assertIn(option, out)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "wire/control/results.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <string>
+#include <vector>
+
+using namespace ombt::wire;
+using namespace ombt::wire::control;
+
+namespace {
+
+bool reads(const std::string& text, results& out, result_details& details, bool& present,
+           std::string& why) {
+  json::reader reader;
+  json::value root;
+  INFO(text.substr(0, 300));
+  REQUIRE_FALSE(reader.parse(text, root));
+  return read_results(root, out, details, present, why);
+}
+
+std::string render(const results& r, const result_details* details = nullptr) {
+  std::string out;
+  append_results(out, r, details);
+  return out;
+}
+
+results example() {
+  results r;
+  r.saw_time(100.5);
+  r.add_success(0.5);
+  r.add_success(12.0);
+  r.add_failure("Timed out waiting for a reply to message ID 0123456789abcdef0123456789abcdef");
+  r.saw_time(102.5);
+  return r;
+}
+
+}  // namespace
+
+TEST_CASE("an empty record is ombt's") {
+  CHECK(render({}) ==
+        R"({"start_time": null, "stop_time": null, "msgs_ok": 0, "msgs_fail": 0, )"
+        R"("latency": {"min": null, "max": null, "total": 0, "count": 0, "sum_of_squares": 0, )"
+        R"("distribution": {}}, "errors": {}})");
+}
+
+TEST_CASE("a record has ombt's keys in ombt's order, and details only where asked") {
+  const auto r = example();
+  const std::string plain =
+      R"({"start_time": 100.5, "stop_time": 102.5, "msgs_ok": 2, "msgs_fail": 1, )"
+      R"("latency": {"min": 0.5, "max": 12.0, "total": 12.5, "count": 2, "sum_of_squares": 144.25, )"
+      R"("distribution": {"0": [1, 0, 0, 0, 0, 0, 0, 0, 0, 0], "1": [0, 1, 0, 0, 0, 0, 0, 0, 0, 0]}}, )"
+      R"("errors": {"Timed out waiting for a reply to message ID <id>": 1}})";
+  CHECK(render(r) == plain);
+  result_details details;
+  details.run = "r1";
+  details.latency.record(1'000);
+  details.negative_samples = 2;
+  details.negative_min = -0.25;
+  CHECK(
+      render(r, &details) ==
+      plain.substr(0, plain.size() - 1) +
+          R"(, "ombt": {"run": "r1", "latency": {"count": 1, "overflow": 0, "min": 1000, "max": 1000, )"
+          R"("total": 1000.0, "counts": [[1000, 1]]}, "negative_samples": 2, "negative_min_ms": -0.25}})");
+  std::string args;
+  append_client_result_args(args, "n", agent_kind::rpc_client, r);
+  CHECK(args == R"({"name": "n", "kind": "RPCClient", "results": )" + plain + "}");
+}
+
+TEST_CASE("a record survives the wire, with and without details") {
+  const auto r = example();
+  result_details details;
+  details.run = "0123-1";
+  for (std::uint64_t i = 1; i < 300; ++i) details.latency.record(i * i * 1'000);
+  std::string args;
+  append_client_result_args(args, "agent", agent_kind::rpc_server, r, &details);
+  json::reader reader;
+  json::value root;
+  REQUIRE_FALSE(reader.parse(args, root));
+  client_result_request request;
+  std::string why;
+  REQUIRE(read_client_result_args(root, request, why));
+  CHECK(request.name == "agent");
+  CHECK(request.kind == agent_kind::rpc_server);
+  REQUIRE(request.has_details);
+  CHECK(request.details.run == "0123-1");
+  CHECK(request.details.latency.totals().count == 299);
+  CHECK(render(request.results, &request.details) == render(r, &details));
+
+  args.clear();
+  append_client_result_args(args, "agent", agent_kind::rpc_server, r);
+  REQUIRE_FALSE(reader.parse(args, root));
+  REQUIRE(read_client_result_args(root, request, why));
+  CHECK_FALSE(request.has_details);
+  CHECK(request.details.latency.totals().count == 0);
+}
+
+TEST_CASE("missing keys have defaults, unknown keys are ignored, integers pass for floats") {
+  results out;
+  result_details details;
+  bool present = true;
+  std::string why;
+  REQUIRE(reads("{}", out, details, present, why));
+  CHECK(out.empty());
+  CHECK_FALSE(present);
+  REQUIRE(reads(
+      R"({"start_time": 5, "msgs_ok": 3, "later": {"a": 1}, "latency": {"total": 7, "count": 3}})",
+      out, details, present, why));
+  CHECK(out.start_time == 5.0);
+  CHECK_FALSE(out.stop_time);
+  CHECK(out.latency.total == 7);
+  CHECK(out.latency.average() == Approx(7.0 / 3));
+}
+
+TEST_CASE("a record that nobody sane sends is refused with a reason") {
+  const std::vector<std::pair<std::string, std::string>> bad = {
+      {"[]", "no object"},
+      {R"({"msgs_ok": -1})", "msgs_ok"},
+      {R"({"msgs_ok": 1.5})", "msgs_ok"},
+      {R"({"msgs_ok": "1"})", "msgs_ok"},
+      {R"({"msgs_ok": null})", "msgs_ok"},
+      {R"({"msgs_fail": 9223372036854775807})", "msgs_fail"},
+      {R"({"start_time": "now"})", "start_time"},
+      {R"({"start_time": -5})", "start_time"},
+      {R"({"stop_time": 1e300})", "stop_time"},
+      {R"({"latency": 3})", "latency is no object"},
+      {R"({"latency": {"count": -3}})", "latency.count"},
+      {R"({"latency": {"min": "x"}})", "latency.min"},
+      {R"({"latency": {"total": 1e200}})", "latency.total"},
+      {R"({"latency": {"sum_of_squares": -1}})", "sum_of_squares"},
+      {R"({"latency": {"distribution": []}})", "distribution"},
+      {R"({"latency": {"distribution": {"0": [1]}}})", "without ten counts"},
+      {R"({"latency": {"distribution": {"0": [0,0,0,0,0,0,0,0,0,0,0]}}})", "without ten counts"},
+      {R"({"latency": {"distribution": {"0": [0,0,0,0,0,0,0,0,0,-1]}}})", "else than counts"},
+      {R"({"latency": {"distribution": {"0": [0,0,0,0,0,0,0,0,0,null]}}})", "else than counts"},
+      {R"({"latency": {"distribution": {"19": [0,0,0,0,0,0,0,0,0,0]}}})", "impossible decade"},
+      {R"({"latency": {"distribution": {"-1": [0,0,0,0,0,0,0,0,0,0]}}})", "impossible decade"},
+      {R"({"latency": {"distribution": {"": [0,0,0,0,0,0,0,0,0,0]}}})", "impossible decade"},
+      {R"({"latency": {"distribution": {"999999999999": [0,0,0,0,0,0,0,0,0,0]}}})",
+       "impossible decade"},
+      {R"({"errors": ["a"]})", "errors is no object"},
+      {R"({"errors": {"a": -1}})", "errors"},
+      {R"({"errors": {"a": "b"}})", "errors"},
+      {R"({"ombt": 1})", "results.ombt"},
+      {R"({"ombt": {}})", "results.ombt.latency"},
+      {R"({"ombt": {"run": 5}})", "results.ombt.run"},
+  };
+  for (const auto& [text, reason] : bad) {
+    results out;
+    result_details details;
+    bool present = false;
+    std::string why;
+    INFO(text);
+    CHECK_FALSE(reads(text, out, details, present, why));
+    INFO(why);
+    CHECK(why.find(reason) != std::string::npos);
+  }
+}
+
+TEST_CASE("the first digit is exact at every power of ten and just below") {
+  for (int decade = 0; decade <= 17; ++decade) {
+    const double power = std::pow(10.0, decade);
+    latency_statistics at;
+    at.add_sample(power);
+    REQUIRE(at.distribution.size() == 1);
+    CHECK(at.distribution[0].decade == decade);
+    CHECK(at.distribution[0].counts[1] == 1);
+    latency_statistics below;
+    below.add_sample(std::nextafter(power, 0.0));
+    REQUIRE(below.distribution.size() == 1);
+    CHECK(below.distribution[0].decade == std::max(0, decade - 1));
+    CHECK(below.distribution[0].counts[decade == 0 ? 0 : 9] == 1);
+  }
+  latency_statistics huge;
+  huge.add_sample(1e40);
+  CHECK(huge.distribution[0].decade == decade_limit);
+  CHECK(huge.distribution[0].counts[9] == 1);
+}
+
+TEST_CASE("a minimum of zero stays the minimum, unlike in ombt") {
+  latency_statistics a;
+  a.add_sample(0.0);
+  a.add_sample(5.0);
+  CHECK(a.min == 0.0);
+  latency_statistics b;
+  b.add_sample(3.0);
+  b.merge(a);
+  CHECK(b.min == 0.0);
+  CHECK(b.max == 5.0);
+  CHECK(b.count == 3);
+}
+
+TEST_CASE("equal samples have no deviation, no samples have ombt's -1") {
+  latency_statistics l;
+  CHECK(l.average() == 0);
+  CHECK(l.std_dev() == -1);
+  for (int i = 0; i < 1'000; ++i) l.add_sample(0.1);
+  CHECK(l.std_dev() >= 0);
+  CHECK(l.std_dev() < 1e-6);
+}
+
+TEST_CASE("a failure counts by its error and is neither latency nor throughput") {
+  results r;
+  r.saw_time(10);
+  for (int i = 0; i < 8; ++i) r.add_success(1.0);
+  for (int i = 0; i < 100; ++i) r.add_failure("boom");
+  r.saw_time(12);
+  CHECK(r.latency.count == 8);
+  CHECK(r.throughput() == 4.0);
+  CHECK(r.errors.at("boom") == 100);
+  CHECK(r.msgs_fail == 100);
+}
+
+TEST_CASE("error texts cannot grow without bound nor reach a terminal as commands") {
+  results r;
+  for (int i = 0; i < 10'000; ++i) r.count_error("error " + std::to_string(i));
+  CHECK(r.errors.size() == error_text_limit + 1);
+  CHECK(r.errors.at(std::string{other_errors}) == 10'000 - error_text_limit);
+  results other = r;
+  other.merge(r);
+  CHECK(other.errors.size() == error_text_limit + 1);
+
+  results odd;
+  odd.count_error(std::string(5'000, 'z'));
+  odd.count_error("a\x1b[2J\nb");
+  odd.count_error("id 00000000000000000000000000000000 and 123 face");
+  odd.count_error("id 11111111111111111111111111111111 and 123 face");
+  odd.count_error("short 1111111111111111111111111111111");
+  CHECK(odd.errors.count(std::string(error_length_limit - 3, 'z') + "...") == 1);
+  CHECK(odd.errors.count("a [2J b") == 1);
+  CHECK(odd.errors.at("id <id> and 123 face") == 2);
+  CHECK(odd.errors.count("short 1111111111111111111111111111111") == 1);
+  // What was cut or masked stays as it is when it is merged again.
+  results again;
+  again.merge(odd);
+  CHECK(again.errors == odd.errors);
+  // Cut between characters, not inside one.
+  results utf8;
+  std::string text = std::string(error_length_limit - 4, 'z') + "\xc3\xa9\xc3\xa9\xc3\xa9";
+  utf8.count_error(text);
+  CHECK(utf8.errors.begin()->first == std::string(error_length_limit - 4, 'z') + "...");
+}
+
+TEST_CASE("a record's text is ombt's") {
+  results r;
+  r.start_time = 1542827906.192293;
+  r.stop_time = 1542827906.228337;
+  for (int i = 0; i < 19; ++i) r.add_success(3.25);
+  r.add_success(15.0);
+  r.add_failure("no reply");
+  std::string text;
+  append_results_text(text, r);
+  CHECK(text ==
+        "Error: 1 message transfers failed\n"
+        "Error: errors detected:\n"
+        "  'no reply' (occurred 1 times)\n"
+        "Total Messages: 21\n"
+        "Test Interval: 1542827906.192293 - 1542827906.228337 (0.036044 secs)\n"
+        "Aggregate throughput: 554.875513 msgs/sec\n"
+        "Latency 20 samples (msecs): Average 3.837500 StdDev 2.560853 Min 3.250000 Max 15.000000\n"
+        "Latency Distribution: \n"
+        "[0..<1):  0\n[1..<2):  0\n[2..<3):  0\n[3..<4):  19\n[4..<5):  0\n[5..<6):  0\n"
+        "[6..<7):  0\n[7..<8):  0\n[8..<9):  0\n[9..<10):  0\n"
+        "[10..<20):  1\n[20..<30):  0\n[30..<40):  0\n[40..<50):  0\n[50..<60):  0\n"
+        "[60..<70):  0\n[70..<80):  0\n[80..<90):  0\n[90..<100):  0\n");
+  text.clear();
+  append_results_text(text, {});
+  CHECK(text == "Total Messages: 0\nTest Interval: n/a (nothing was seen)\n");
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "wire/amqp091/memory.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+namespace ombt::wire::amqp091 {
+
+block_cache::block_cache() { spare_.reserve(most_kept); }
+
+block block_cache::take(std::size_t at_least) {
+  if (!spare_.empty() && spare_.back().capacity >= at_least) {
+    block found = std::move(spare_.back());
+    spare_.pop_back();
+    return found;
+  }
+  const std::size_t capacity = std::max(at_least, smallest);
+  return {std::unique_ptr<char[]>(new char[capacity]), capacity};
+}
+
+void block_cache::give(block&& back) noexcept {
+  block owned = std::move(back);
+  back.capacity = 0;
+  if (owned.capacity == 0 || owned.capacity > largest_kept || spare_.size() >= most_kept) return;
+  spare_.push_back(std::move(owned));
+}
+
+char* out_buffer::reserve(std::size_t n) {
+  if (block_.capacity - end_ >= n) return block_.data.get() + end_;
+  const std::size_t waiting = size();
+  if (begin_ >= waiting && block_.capacity - waiting >= n) {
+    // More than half was written already: moving the rest down costs less than it has freed.
+    std::memcpy(block_.data.get(), block_.data.get() + begin_, waiting);
+    if (secret_) wipe(block_.data.get() + waiting, end_ - waiting);
+  } else {
+    block larger = cache_.take(std::max(waiting + n, waiting * 2));
+    if (waiting != 0) std::memcpy(larger.data.get(), block_.data.get() + begin_, waiting);
+    if (secret_) wipe(block_.data.get(), end_);
+    cache_.give(std::move(block_));
+    block_ = std::move(larger);
+  }
+  begin_ = 0;
+  end_ = waiting;
+  return block_.data.get() + end_;
+}
+
+void out_buffer::consume(std::size_t n) noexcept {
+  begin_ += std::min(n, size());
+  if (begin_ == end_) clear();
+}
+
+void out_buffer::clear() noexcept {
+  if (secret_) wipe(block_.data.get(), end_);
+  secret_ = false;
+  cache_.give(std::move(block_));
+  begin_ = end_ = 0;
+}
+
+void wipe(char* bytes, std::size_t size) noexcept {
+  if (size != 0) explicit_bzero(bytes, size);
+}
+
+}  // namespace ombt::wire::amqp091

@@ -1,0 +1,485 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "wire/control/results.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstdio>
+
+namespace ombt::wire::control {
+namespace {
+
+// No count of a real run comes near; sums of believed counts stay exact in a double.
+constexpr std::int64_t largest_count = std::int64_t{1} << 53;
+
+constexpr std::array<double, decade_limit + 2> make_powers() {
+  std::array<double, decade_limit + 2> powers{};
+  double power = 1;
+  for (double& p : powers) {
+    p = power;
+    power *= 10;
+  }
+  return powers;
+}
+constexpr auto powers_of_ten = make_powers();  // exact up to 10^22
+
+latency_statistics::row& row_of(std::vector<latency_statistics::row>& rows, int decade) {
+  const auto at =
+      std::find_if(rows.begin(), rows.end(), [&](const auto& r) { return r.decade >= decade; });
+  if (at != rows.end() && at->decade == decade) return *at;
+  latency_statistics::row fresh;
+  fresh.decade = decade;
+  return *rows.insert(at, fresh);
+}
+
+std::optional<double> least(const std::optional<double>& a, const std::optional<double>& b) {
+  if (!a || !b) return a ? a : b;
+  return std::min(*a, *b);
+}
+
+std::optional<double> greatest(const std::optional<double>& a, const std::optional<double>& b) {
+  if (!a || !b) return a ? a : b;
+  return std::max(*a, *b);
+}
+
+bool is_hex_digit(char c) noexcept { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); }
+
+/// The text with message ids masked, cut to the limit at a character's start.
+std::string error_key(std::string_view text) {
+  constexpr std::size_t id_length = 32;
+  std::string out;
+  std::size_t at = 0;
+  while (at < text.size() && out.size() <= error_length_limit) {
+    std::size_t digits = 0;
+    while (at + digits < text.size() && is_hex_digit(text[at + digits])) ++digits;
+    if (digits >= id_length) {
+      out += "<id>";
+    } else {
+      out += text.substr(at, digits);
+    }
+    at += digits;
+    if (at < text.size()) {
+      // Control characters would reach a terminal.
+      const char c = text[at++];
+      out += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? ' ' : c;
+    }
+  }
+  if (out.size() > error_length_limit) {
+    std::size_t end = error_length_limit - 3;
+    while (end > 0 && (static_cast<unsigned char>(out[end]) & 0xC0) == 0x80) --end;
+    out.resize(end);
+    out += "...";
+  }
+  return out;
+}
+
+void append_optional(std::string& out, const std::optional<double>& number) {
+  if (number) {
+    json::append_number(out, *number);
+  } else {
+    out += "null";
+  }
+}
+
+// Python's sums begin as the integer 0 and become floats with the first sample.
+void append_sum(std::string& out, double sum, std::uint64_t count) {
+  if (count == 0) {
+    out += '0';
+  } else {
+    json::append_number(out, sum);
+  }
+}
+
+void append_latency(std::string& out, const latency_statistics& latency) {
+  out += "{\"min\": ";
+  append_optional(out, latency.min);
+  out += ", \"max\": ";
+  append_optional(out, latency.max);
+  out += ", \"total\": ";
+  append_sum(out, latency.total, latency.count);
+  out += ", \"count\": ";
+  out += std::to_string(latency.count);
+  out += ", \"sum_of_squares\": ";
+  append_sum(out, latency.sum_of_squares, latency.count);
+  out += ", \"distribution\": {";
+  bool first_row = true;
+  for (const auto& row : latency.distribution) {
+    if (!first_row) out += ", ";
+    first_row = false;
+    out += '"';
+    out += std::to_string(row.decade);
+    out += "\": [";
+    for (std::size_t i = 0; i < row.counts.size(); ++i) {
+      if (i > 0) out += ", ";
+      out += std::to_string(row.counts[i]);
+    }
+    out += ']';
+  }
+  out += "}}";
+}
+
+void append_details(std::string& out, const result_details& details) {
+  out += ", \"ombt\": {\"run\": ";
+  json::append_string(out, details.run);
+  out += ", \"latency\": ";
+  details.latency.append_json(out);
+  out += ", \"negative_samples\": ";
+  out += std::to_string(details.negative_samples);
+  out += ", \"negative_min_ms\": ";
+  json::append_number(out, details.negative_min);
+  out += '}';
+}
+
+/// Reads members one by one; the first that is wrong stays in why.
+class field_reader {
+ public:
+  field_reader(std::string_view prefix, std::string& why) : prefix_{prefix}, why_{why} {}
+
+  bool ok() const noexcept { return ok_; }
+
+  /// A count; 0 if absent.
+  void count(json::value from, std::string_view key, std::uint64_t& out) {
+    out = 0;
+    const json::value member = from[key];
+    if (!member || !ok_) return;
+    const auto number = member.integer();
+    if (!number || *number < 0 || *number > largest_count) {
+      fail(key, " is no count");
+      return;
+    }
+    out = static_cast<std::uint64_t>(*number);
+  }
+
+  /// A number that may be null or absent.
+  void optional_number(json::value from, std::string_view key, double lowest, double highest,
+                       std::optional<double>& out) {
+    out.reset();
+    const json::value member = from[key];
+    if (!member || member.is_null() || !ok_) return;
+    const auto number = member.number();
+    if (!number || !(*number >= lowest && *number <= highest)) {
+      fail(key, " is no plausible number");
+      return;
+    }
+    out = *number;
+  }
+
+  void number(json::value from, std::string_view key, double lowest, double highest, double& out) {
+    std::optional<double> read;
+    optional_number(from, key, lowest, highest, read);
+    out = read.value_or(0);
+  }
+
+  void fail(std::string_view key, std::string_view what) {
+    if (!ok_) return;
+    ok_ = false;
+    why_ = prefix_;
+    why_ += key.substr(0, 60);
+    why_ += what;
+  }
+
+ private:
+  std::string_view prefix_;
+  std::string& why_;
+  bool ok_ = true;
+};
+
+// Far above any time or latency, far below where squares and sums stop being finite.
+constexpr double largest_time = 1e12;
+constexpr double largest_latency = 1e18;
+constexpr double largest_sum = 1e80;
+
+void read_distribution(json::value from, field_reader& fields, latency_statistics& out) {
+  out.distribution.clear();
+  if (!from) return;
+  if (!from.is_object()) {
+    fields.fail("distribution", " is no object");
+    return;
+  }
+  from.for_each_member([&](std::string_view key, json::value counts) {
+    if (!fields.ok()) return;
+    int decade = -1;
+    const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), decade);
+    if (error != std::errc{} || end != key.data() + key.size() || decade < 0 ||
+        decade > decade_limit) {
+      fields.fail("distribution", " has an impossible decade");
+      return;
+    }
+    if (!counts.is_array() || counts.size() != 10) {
+      fields.fail("distribution", " has a row without ten counts");
+      return;
+    }
+    auto& row = row_of(out.distribution, decade);
+    std::size_t i = 0;
+    counts.for_each_element([&](json::value element) {
+      const auto number = element.integer();
+      if (!number || *number < 0 || *number > largest_count) {
+        fields.fail("distribution", " has something else than counts");
+        return;
+      }
+      // A key like "01" names its decade twice: the last wins, as it does in Python.
+      row.counts[i++] = static_cast<std::uint64_t>(*number);
+    });
+  });
+}
+
+bool read_latency(json::value from, latency_statistics& out, std::string& why) {
+  out = {};
+  if (!from || from.is_null()) return true;
+  if (!from.is_object()) {
+    why = "results.latency is no object";
+    return false;
+  }
+  field_reader fields{"results.latency.", why};
+  fields.optional_number(from, "min", -largest_latency, largest_latency, out.min);
+  fields.optional_number(from, "max", -largest_latency, largest_latency, out.max);
+  fields.number(from, "total", -largest_sum, largest_sum, out.total);
+  fields.count(from, "count", out.count);
+  fields.number(from, "sum_of_squares", 0, largest_sum, out.sum_of_squares);
+  read_distribution(from["distribution"], fields, out);
+  return fields.ok();
+}
+
+bool read_errors(json::value from, results& out, std::string& why) {
+  out.errors.clear();
+  if (!from || from.is_null()) return true;
+  if (!from.is_object()) {
+    why = "results.errors is no object";
+    return false;
+  }
+  bool ok = true;
+  from.for_each_member([&](std::string_view text, json::value times) {
+    const auto number = times.integer();
+    if (!number || *number < 0 || *number > largest_count) {
+      ok = false;
+      return;
+    }
+    if (*number > 0) out.count_error(text, static_cast<std::uint64_t>(*number));
+  });
+  if (!ok) why = "results.errors has something else than counts";
+  return ok;
+}
+
+bool read_details(json::value from, result_details& out, std::string& why) {
+  out = {};
+  if (!from.is_object()) {
+    why = "results.ombt is no object";
+    return false;
+  }
+  if (const json::value run = from["run"]) {
+    const auto text = run.string();
+    if (!text || text->size() > name_limit) {
+      why = "results.ombt.run is no run";
+      return false;
+    }
+    out.run = *text;
+  }
+  if (!hdr::sparse_histogram::read_json(from["latency"], out.latency, why)) {
+    why.insert(0, "results.ombt.latency: ");
+    return false;
+  }
+  field_reader fields{"results.ombt.", why};
+  fields.count(from, "negative_samples", out.negative_samples);
+  fields.number(from, "negative_min_ms", -largest_latency, 0, out.negative_min);
+  return fields.ok();
+}
+
+template <class... Values>
+void append_format(std::string& out, const char* format, Values... values) {
+  char line[512];
+  const int length = std::snprintf(line, sizeof line, format, values...);
+  if (length > 0)
+    out.append(line, std::min<std::size_t>(static_cast<std::size_t>(length), sizeof line - 1));
+}
+
+}  // namespace
+
+void latency_statistics::add_sample(double milliseconds) {
+  total += milliseconds;
+  ++count;
+  sum_of_squares += milliseconds * milliseconds;
+  min = min ? std::min(*min, milliseconds) : milliseconds;
+  max = max ? std::max(*max, milliseconds) : milliseconds;
+  // By comparison, not by a logarithm: log10 of 999.9999999999999 rounds to 3.
+  int decade = 0;
+  while (decade < decade_limit &&
+         milliseconds >= powers_of_ten[static_cast<std::size_t>(decade) + 1]) {
+    ++decade;
+  }
+  const double digit = milliseconds / powers_of_ten[static_cast<std::size_t>(decade)];
+  const auto index = static_cast<std::size_t>(std::clamp(digit, 0.0, 9.0));
+  ++row_of(distribution, decade).counts[index];
+}
+
+void latency_statistics::merge(const latency_statistics& other) {
+  min = least(min, other.min);
+  max = greatest(max, other.max);
+  total += other.total;
+  count += other.count;
+  sum_of_squares += other.sum_of_squares;
+  for (const row& from : other.distribution) {
+    row& to = row_of(distribution, from.decade);
+    for (std::size_t i = 0; i < to.counts.size(); ++i) to.counts[i] += from.counts[i];
+  }
+}
+
+double latency_statistics::average() const noexcept {
+  return count == 0 ? 0 : total / static_cast<double>(count);
+}
+
+double latency_statistics::std_dev() const noexcept {
+  if (count == 0) return -1;
+  const double mean = average();
+  // Rounding may take the difference of nearly equal numbers below zero.
+  return std::sqrt(std::max(0.0, sum_of_squares / static_cast<double>(count) - mean * mean));
+}
+
+void results::count_error(std::string_view text, std::uint64_t times) {
+  if (times == 0) return;
+  std::string key = error_key(text);
+  if (const auto known = errors.find(key); known != errors.end()) {
+    known->second += times;
+  } else if (errors.size() < error_text_limit) {
+    errors.emplace(std::move(key), times);
+  } else {
+    errors[std::string{other_errors}] += times;
+  }
+}
+
+void results::add_failure(std::string_view error) {
+  ++msgs_fail;
+  count_error(error);
+}
+
+void results::add_success(double milliseconds) {
+  ++msgs_ok;
+  latency.add_sample(milliseconds);
+}
+
+void results::saw_time(double epoch_seconds) {
+  start_time = least(start_time, epoch_seconds);
+  stop_time = greatest(stop_time, epoch_seconds);
+}
+
+void results::merge(const results& other) {
+  start_time = least(start_time, other.start_time);
+  stop_time = greatest(stop_time, other.stop_time);
+  msgs_ok += other.msgs_ok;
+  msgs_fail += other.msgs_fail;
+  latency.merge(other.latency);
+  for (const auto& [text, times] : other.errors) count_error(text, times);
+}
+
+std::optional<double> results::throughput() const noexcept {
+  if (!start_time || !stop_time || !(*stop_time > *start_time)) return {};
+  return static_cast<double>(msgs_ok) / (*stop_time - *start_time);
+}
+
+void append_results(std::string& out, const results& r, const result_details* details) {
+  out += "{\"start_time\": ";
+  append_optional(out, r.start_time);
+  out += ", \"stop_time\": ";
+  append_optional(out, r.stop_time);
+  out += ", \"msgs_ok\": ";
+  out += std::to_string(r.msgs_ok);
+  out += ", \"msgs_fail\": ";
+  out += std::to_string(r.msgs_fail);
+  out += ", \"latency\": ";
+  append_latency(out, r.latency);
+  out += ", \"errors\": {";
+  bool first = true;
+  for (const auto& [text, times] : r.errors) {
+    if (!first) out += ", ";
+    first = false;
+    json::append_string(out, text);
+    out += ": ";
+    out += std::to_string(times);
+  }
+  out += '}';
+  if (details != nullptr) append_details(out, *details);
+  out += '}';
+}
+
+void append_client_result_args(std::string& out, std::string_view name, agent_kind kind,
+                               const results& r, const result_details* details) {
+  out += "{\"name\": ";
+  json::append_string(out, name);
+  out += ", \"kind\": \"";
+  out += wire_name(kind);
+  out += "\", \"results\": ";
+  append_results(out, r, details);
+  out += '}';
+}
+
+bool read_results(json::value record, results& out, result_details& details, bool& present,
+                  std::string& why) {
+  present = false;
+  details = {};
+  if (!record.is_object()) {
+    why = record ? "results is no object" : "results is missing";
+    return false;
+  }
+  field_reader fields{"results.", why};
+  fields.optional_number(record, "start_time", 0, largest_time, out.start_time);
+  fields.optional_number(record, "stop_time", 0, largest_time, out.stop_time);
+  fields.count(record, "msgs_ok", out.msgs_ok);
+  fields.count(record, "msgs_fail", out.msgs_fail);
+  if (!fields.ok() || !read_latency(record["latency"], out.latency, why) ||
+      !read_errors(record["errors"], out, why)) {
+    return false;
+  }
+  if (const json::value extra = record["ombt"]) {
+    if (!read_details(extra, details, why)) return false;
+    present = true;
+  }
+  return true;
+}
+
+bool read_client_result_args(json::value args, client_result_request& out, std::string& why) {
+  client_pong_request sender;
+  if (!read_client_pong_args(args, sender, why)) return false;
+  out.name = std::move(sender.name);
+  out.kind = sender.kind;
+  return read_results(args["results"], out.results, out.details, out.has_details, why);
+}
+
+void append_results_text(std::string& out, const results& r) {
+  using ull = unsigned long long;
+  if (r.msgs_fail > 0) {
+    append_format(out, "Error: %llu message transfers failed\n", static_cast<ull>(r.msgs_fail));
+  }
+  if (!r.errors.empty()) {
+    out += "Error: errors detected:\n";
+    for (const auto& [text, times] : r.errors) {
+      out += "  '";
+      out += text;
+      append_format(out, "' (occurred %llu times)\n", static_cast<ull>(times));
+    }
+  }
+  append_format(out, "Total Messages: %llu\n", static_cast<ull>(r.msgs_ok + r.msgs_fail));
+  if (r.start_time && r.stop_time) {
+    append_format(out, "Test Interval: %f - %f (%f secs)\n", *r.start_time, *r.stop_time,
+                  *r.stop_time - *r.start_time);
+  } else {
+    out += "Test Interval: n/a (nothing was seen)\n";
+  }
+  if (const auto rate = r.throughput()) {
+    append_format(out, "Aggregate throughput: %f msgs/sec\n", *rate);
+  }
+  const latency_statistics& latency = r.latency;
+  if (latency.count == 0) return;
+  append_format(out, "Latency %llu samples (msecs): Average %f StdDev %f Min %f Max %f\n",
+                static_cast<ull>(latency.count), latency.average(), latency.std_dev(),
+                latency.min.value_or(0), latency.max.value_or(0));
+  out += "Latency Distribution: \n";
+  for (const auto& row : latency.distribution) {
+    // Below 10 ms the row begins at 0; above, index 0 would repeat the row before.
+    const double unit = powers_of_ten[static_cast<std::size_t>(row.decade)];
+    for (std::size_t i = row.decade == 0 ? 0 : 1; i < row.counts.size(); ++i) {
+      append_format(out, "[%.0f..<%.0f):  %llu\n", unit * static_cast<double>(i),
+                    unit * static_cast<double>(i + 1), static_cast<ull>(row.counts[i]));
+    }
+  }
+}
+
+}  // namespace ombt::wire::control
