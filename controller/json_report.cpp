@@ -144,7 +144,7 @@ std::string json_report(const report_header& header, const plan& what, const out
   out["started"] = header.started;
   out["finished"] = header.finished;
   out["options"] = options_of(what);
-  out["complete"] = found.complete();
+  out["ok"] = found.ok();
   out["failure"] = found.failure.empty() ? json(nullptr) : json(found.failure);
   out["problems"] = found.problems;
   json counts;

@@ -28,8 +28,8 @@ constexpr const char* examples =
     "  Who is there?\n"
     "    ombt-controller status --url rabbit://localhost\n"
     "\n"
-    "Exit status: 0 the result is complete, 1 there is none or agents or messages are missing,\n"
-    "2 a setting is wrong.";
+    "Exit status: 0 all done, 1 there is no result, or agents are missing, or messages failed or\n"
+    "are missing, 2 a setting is wrong.";
 
 void add_common_options(CLI::App& app, settings& s) {
   app.add_option("--url", s.url,

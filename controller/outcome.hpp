@@ -52,7 +52,8 @@ struct outcome {
   std::uint64_t expected = 0;  ///< messages that the servers should have had
   std::uint64_t received = 0;  ///< messages that they had
   bool polled = false;         ///< servers were asked after the run
-  /// What makes the result incomplete: agents that vanished, messages not accounted for.
+  /// In what the run fell short: agents that vanished, messages that failed or are not accounted
+  /// for.
   std::vector<std::string> problems;
   /// What was not taken, and why not a problem: results of other runs, twice the same pong, …
   std::uint64_t foreign_results = 0;
@@ -60,7 +61,7 @@ struct outcome {
   std::uint64_t malformed_requests = 0;
   std::uint64_t agents_refused = 0;  ///< above the limit of agents
 
-  bool complete() const noexcept { return failure.empty() && problems.empty(); }
+  bool ok() const noexcept { return failure.empty() && problems.empty(); }
   /// Agents of a kind that answered the roll call.
   std::uint32_t count(wire::control::agent_kind kind) const noexcept;
 };

@@ -87,7 +87,7 @@ int run_controller(const checked_settings& checked) {
   const outcome found = run_session(checked);
   header.finished = epoch_seconds();
 
-  bool ok = found.complete();
+  bool ok = found.ok();
   if (!found.failure.empty()) {
     say_error(given.program,
               found.connected ? found.failure : checked.masked_control_url + ": " + found.failure);

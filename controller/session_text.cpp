@@ -123,6 +123,12 @@ void session::finish() {
     outcome_.problems.push_back("and " + std::to_string(missing - names_in_problems) +
                                 " more agents did not answer");
   }
+  const auto& clients = outcome_.clients.results;
+  if (clients.msgs_fail > 0) {
+    outcome_.problems.push_back(std::to_string(clients.msgs_fail) + " of " +
+                                std::to_string(clients.msgs_ok + clients.msgs_fail) +
+                                " messages failed");
+  }
   if (outcome_.received < outcome_.expected) {
     outcome_.problems.push_back(std::to_string(outcome_.expected - outcome_.received) + " of " +
                                 std::to_string(outcome_.expected) +

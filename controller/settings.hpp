@@ -23,7 +23,7 @@ inline constexpr std::string_view default_url = "rabbit://localhost:5672";
 
 /// Exit statuses of the programs.
 inline constexpr int exit_ok = 0;
-inline constexpr int exit_incomplete = 1;     ///< no result, or not of all agents and messages
+inline constexpr int exit_incomplete = 1;  ///< no result, or not of all agents, or messages failed
 inline constexpr int exit_configuration = 2;  ///< nothing was started
 
 struct settings {

@@ -175,7 +175,7 @@ std::string test_report(const plan& what, const outcome& found) {
     append_errors(out, notify ? "Listeners" : "RPC servers", found.servers);
   }
   if (!found.problems.empty()) {
-    append_title(out, "Incomplete:");
+    append_title(out, "Fell short:");
     for (const std::string& problem : found.problems) out += "  " + problem + '\n';
   }
   return out;

@@ -232,7 +232,7 @@ TEST_CASE_METHOD(fleet_fixture, "A fleet can be dropped at any time") {
   SUCCEED();
 }
 
-TEST_CASE_METHOD(fleet_fixture, "--output writes a line a message, in one file or one an agent") {
+TEST_CASE_METHOD(fleet_fixture, "the output file: a line a message, in one file or one an agent") {
   std::string name = (std::filesystem::temp_directory_path() / "ombt-fleet-XXXXXX").string();
   const std::filesystem::path directory = ::mkdtemp(name.data());
   options.control = false;

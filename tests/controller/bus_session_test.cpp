@@ -91,7 +91,7 @@ TEST_CASE("every test over native agents adds up to the message, twice in a row"
     for (const auto what : {task::rpc_call, task::rpc_cast, task::rpc_fanout, task::notify}) {
       const auto found = run(bus, plan_for(what));
       INFO(name_of(what) << ' ' << found.failure);
-      REQUIRE(found.complete());
+      REQUIRE(found.ok());
       const std::uint64_t sent = what == task::notify ? 40 : 60;
       CHECK(found.clients.results.msgs_ok == sent);
       CHECK(found.clients.results.msgs_fail == 0);
@@ -117,7 +117,7 @@ TEST_CASE("status sees every agent, shutdown sends them away") {
   options.listeners = 2;
   const auto fleet = fleet_of(bus, options);
   const auto status = run(bus, plan_for(task::status));
-  REQUIRE(status.complete());
+  REQUIRE(status.ok());
   CHECK(status.count(agent_kind::rpc_client) == 5);
   CHECK(status.count(agent_kind::listener) == 2);
   CHECK(status.agents.size() == 7);
@@ -125,7 +125,7 @@ TEST_CASE("status sees every agent, shutdown sends them away") {
   expecting.idle = 1h;
   expecting.expect = {controller::expectation::parse("7")};
   const auto shutdown = run(bus, expecting);
-  CHECK(shutdown.complete());
+  CHECK(shutdown.ok());
   CHECK(fleet->wait());
 }
 
@@ -224,5 +224,5 @@ TEST_CASE("a hostile caller gets an error and is counted, the session goes on") 
   CHECK(found.malformed_requests == 5);
   CHECK(found.foreign_results == 1);
   CHECK(found.agents.size() == 1);
-  CHECK(found.complete());
+  CHECK(found.ok());
 }

@@ -147,7 +147,7 @@ class ControllerCase(unittest.TestCase):
 
     def check_sums(self, report, clients, servers, per_client, factor=1):
         sent = clients * per_client
-        self.assertTrue(report["complete"], report)
+        self.assertTrue(report["ok"], report)
         self.assertEqual(report["clients"]["agents"], clients)
         self.assertEqual(report["servers"]["agents"], servers)
         self.assertEqual(report["clients"]["messages_ok"], sent)
@@ -264,9 +264,10 @@ class Runs(ControllerCase):
         # Slow for its clients' patience: the calls fail, the requests arrive all the same.
         self.native("--rpc-client", 2, "--timeout", 0.5)
         self.native("--rpc-server", 1, "--service-time", "1500ms")
-        done, report = self.run_json("rpc-call", "--calls", 2, "--expect", 3)
+        done, report = self.run_json("rpc-call", "--calls", 2, "--expect", 3, status=1)
         clients = report["clients"]
         self.assertEqual((clients["messages_ok"], clients["messages_failed"]), (0, 4))
+        self.assertEqual(report["problems"], ["4 of 4 messages failed"])
         self.assertEqual(clients["latency"]["samples"], 0)
         self.assertGreaterEqual(sum(e["count"] for e in clients["errors"]), 4)
         self.assertIn("Error: 4 message transfers failed\n", done.stdout)
@@ -428,8 +429,8 @@ class Trouble(ControllerCase):
         thread.join()
         done, report = result[0]
         self.assertIn("RPC client goes sent no results within 3 s", done.stderr)
-        self.assertIn("Incomplete:", done.stdout)
-        self.assertFalse(report["complete"])
+        self.assertIn("Fell short:", done.stdout)
+        self.assertFalse(report["ok"])
         self.assertEqual(report["clients"]["messages_ok"], 20)
         self.assertEqual([a["name"] for a in report["agents"] if a["missing"]], ["goes"])
         del stays

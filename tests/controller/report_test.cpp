@@ -174,7 +174,7 @@ TEST_CASE("clocks that are apart, problems, and a side that saw nothing are told
   CHECK(has(text, "Clocks apart: 2 samples below zero, the lowest -1.500000 msecs\n"));
   CHECK(has(text, "Test Interval: n/a (nothing was seen)\n"));
   CHECK_FALSE(has(text, "Fanout propagation delay"));
-  CHECK(has(text, "\n\nIncomplete:\n-----------\n  RPC server s1 did not answer within 60 s\n"));
+  CHECK(has(text, "\n\nFell short:\n-----------\n  RPC server s1 did not answer within 60 s\n"));
 }
 
 TEST_CASE("status lists agents by kind, host and process") {
@@ -215,7 +215,7 @@ TEST_CASE("the JSON report holds the same, with a schema version and millisecond
   CHECK(json["program"] == "ombt-controller");
   CHECK(json["task"] == "rpc-fanout");
   CHECK(json["url"] == "rabbit://u:***@h");
-  CHECK(json["complete"] == true);
+  CHECK(json["ok"] == true);
   CHECK(json["failure"].is_null());
   CHECK(json["options"]["messages_per_client"] == 3);
   CHECK(json["options"]["length"] == 4);
@@ -249,7 +249,7 @@ TEST_CASE("the JSON report holds the same, with a schema version and millisecond
   outcome failed;
   failed.failure = "No RPCClient clients visible";
   const auto none = nlohmann::json::parse(json_report(header, plan_of(task::rpc_call), failed));
-  CHECK(none["complete"] == false);
+  CHECK(none["ok"] == false);
   CHECK(none["failure"] == failed.failure);
   CHECK(none["clients"]["latency"]["average_ms"].is_null());
   const auto status = nlohmann::json::parse(json_report(header, plan_of(task::status), example()));

@@ -143,7 +143,7 @@ TEST_CASE("actions that fail: at every step there is an end and a reason") {
     s.pass(1s);
     s.expect(method::get_server_results, 1);
     s.result(server, "s", 10);
-    CHECK(s.found().complete());
+    CHECK(s.found().ok());
     CHECK(s.machine.finished());
   }
   SECTION("a shutdown that cannot be sent") {

@@ -92,7 +92,7 @@ class ControlFailures(unittest.TestCase):
                 run.end()
                 self.assertEqual(run.status, 1, run.text)
                 self.assertIn(doomed.ready[0], run.text)
-                self.assertFalse(run.report["complete"])
+                self.assertFalse(run.report["ok"])
                 self.assertEqual(run.report["clients"]["messages_ok"], 40 * CLIENTS)
                 self.assertLess(run.seconds, 40)
 

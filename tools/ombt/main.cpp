@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // ombt: the command line of ombt 3.0.0, so that what calls that can call this. Its modes and
 // options with their defaults, and nothing else; ombt-agent and ombt-controller can do more.
+#include "wire/configuration_error.hpp"
 #include "wire/oslo/transport_url.hpp"
 
 #include "agents/command_line_mask.hpp"
 #include "agents/run_fleet.hpp"
 #include "controller/settings.hpp"
+#include "tools/ombt/abbreviations.hpp"
 #include "tools/ombt/log_file.hpp"
 #include "tools/ombt/standalone.hpp"
 
@@ -28,7 +30,8 @@ constexpr const char* description =
 constexpr const char* footer =
     "--executor is accepted wherever ombt has it, and has no effect: the agents here have their\n"
     "own I/O threads.\n"
-    "Options of a mode, and those above, may stand before or after what follows it.\n"
+    "Options of a mode, and those above, may stand before or after what follows it, and may be\n"
+    "shortened as far as they stay unique.\n"
     "Examples:\n"
     "  ombt --url rabbit://localhost rpc --calls 100\n"
     "  ombt rpc-server --daemon && ombt rpc-client --daemon && ombt controller rpc-call "
@@ -253,6 +256,12 @@ int run_mode(const CLI::App& app, const command_line& c) {
   return status;
 }
 
+int refuse(const std::string& why) {
+  std::fprintf(stderr, "ombt: %s (see ombt --help)\n",
+               ombt::wire::oslo::mask_passwords(why).c_str());
+  return ombt::controller::exit_configuration;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -266,7 +275,11 @@ int main(int argc, char** argv) {
   add_globals(app, given);
   add_modes(app, given);
   try {
-    app.parse(argc, argv);
+    auto arguments = ombt::tools::expand_abbreviations(app, {argv + 1, argv + argc});
+    std::reverse(arguments.begin(), arguments.end());  // as CLI11 wants them
+    app.parse(std::move(arguments));
+  } catch (const ombt::configuration_error& e) {
+    return refuse(e.what());
   } catch (const CLI::ParseError& e) {
     if (e.get_exit_code() == 0) return app.exit(e);
     // CLI11 misses the mode before it looks at what it did not understand.
@@ -274,9 +287,7 @@ int main(int argc, char** argv) {
     const bool unknown =
         !strange.empty() && (app.get_subcommands().empty() || app.got_subcommand("controller"));
     const std::string why = unknown ? "unknown mode or option " + strange.front() : e.what();
-    std::fprintf(stderr, "ombt: %s (see ombt --help)\n",
-                 ombt::wire::oslo::mask_passwords(why).c_str());
-    return ombt::controller::exit_configuration;
+    return refuse(why);
   }
   ombt::agents::mask_command_line(argc, argv);
   return run_mode(app, given);

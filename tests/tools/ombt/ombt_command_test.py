@@ -229,6 +229,12 @@ class Agents(OmbtCase):
             self.assertEqual((report["sent"], report["received"], report["problems"]),
                              (20, 20 * factor, []))
 
+    def test_options_may_be_shortened(self):
+        # A value that is a mode's name stays what it is.
+        text = self.ok("--ur=" + URL, "--top", "rpc", "rpc", "--call", 3, "--len", 10, "--exec",
+                       "eventlet")
+        self.assertIn("Total Messages: 3\n", text)
+
     def test_the_log_goes_to_the_file_named(self):
         self.ok(*self.common, "--debug", "--logfile-prefix", self.path("log-"), "rpc-server",
                 "--daemon")
@@ -259,6 +265,8 @@ class Trouble(OmbtCase):
                 (("controller",), "subcommand"),
                 (("controller", "shout"), "shout"),
                 (("rpc", "--colour", "blue"), "--colour"),
+                (("rpc", "--l", "3"), "--l could be --logfile-prefix, --length"),
+                (("controller", "--even", "3", "rpc-call"), "--even"),
                 (("rpc", "--calls", "x"), "--calls"),
                 (("rpc", "--calls", "0"), "--calls"),
                 (("rpc", "--length", "-1"), "--length"),
