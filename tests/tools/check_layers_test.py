@@ -157,7 +157,7 @@ VIOLATIONS = {
         ("library", "agents/main.cpp", source("#include <boost/asio/post.hpp>", "int main() {}")),
     "a heavy include in a header":
         ("heavy", "agents/fleet.hpp", header("#include <nlohmann/json.hpp>")),
-    "CLI11 beside no main":
+    "CLI11 in a library":
         ("cli", "drivers/loop.cpp",
          source('#include "drivers/loop.hpp"', "#include <CLI/CLI.hpp>")),
     "a third program in agents":
