@@ -54,12 +54,12 @@ void append_percentiles(std::string& out, const side& s, std::size_t reporting,
       for (const double p : reported_percentiles) {
         out += ' ' + percent_text(p) + ' ';
         if (const auto ms = percentile_ms(s, p)) {
-          append_format(out, "%f", *ms);
+          append_format(out, "%.3f", *ms);
         } else {
           out += "n/a";
         }
       }
-      append_format(out, " Max %f\n", s.results.latency.max.value_or(0));
+      append_format(out, " Max %.3f\n", s.results.latency.max.value_or(0));
       if (s.results.msgs_fail > 0) {
         out += "With failures as infinite (msecs):";
         for (const double p : reported_percentiles) {
@@ -70,7 +70,7 @@ void append_percentiles(std::string& out, const side& s, std::size_t reporting,
           } else if (all.infinite) {
             out += ">timeout";
           } else {
-            append_format(out, "%f", all.ms);
+            append_format(out, "%.3f", all.ms);
           }
         }
         out += '\n';

@@ -71,7 +71,7 @@ TEST_CASE("a call's report is ombt's, with percentiles below each block") {
   const std::string rows =
       "Latency Distribution: \n[0..<1):  0\n[1..<2):  1\n[2..<3):  1\n[3..<4):  1\n[4..<5):  0\n"
       "[5..<6):  0\n[6..<7):  0\n[7..<8):  0\n[8..<9):  0\n[9..<10):  0\n"
-      "Latency Percentiles (msecs): 50% n/a 90% n/a 99% n/a 99.9% n/a Max 3.000000\n";
+      "Latency Percentiles (msecs): 50% n/a 90% n/a 99% n/a 99.9% n/a Max 3.000\n";
   CHECK(test_report(plan_of(task::rpc_call), example()) ==
         "RPC call test results\n"
         "2 RPC clients, 1 RPC Servers (3 total)\n"
