@@ -29,6 +29,10 @@ drivers::duration close_limit_for(std::size_t agents) {
       std::chrono::seconds{5} + std::chrono::milliseconds{4} * static_cast<std::int64_t>(agents),
       std::chrono::seconds{60});
 }
+/// What there is to say of a bus that nothing went wrong with.
+std::string silence_of(const std::shared_ptr<const drivers::transport_settings>& bus) {
+  return bus->messaging.url.masked() + " has not answered";
+}
 /// And control after them.
 constexpr drivers::duration control_close_limit = std::chrono::seconds{2};
 /// How long threads have to say what their agents wait for.
@@ -110,7 +114,7 @@ class fleet::impl final : public worker_events, public agent_host, public driver
   }
   void make_agents();
   void one_ready();
-  void fail(std::string why);
+  void fail(const std::string& why);
   void begin_stop();
   void agents_stopped();
   void all_stopped();
@@ -185,18 +189,15 @@ fleet::impl::~impl() {
 }
 
 void fleet::impl::make_agents() {
-  const std::size_t wanted =
-      std::min(static_cast<std::size_t>(plan_.options.threads), plan_.agents.size());
-  for (std::size_t i = 0; i < wanted; ++i) {
+  for (std::size_t i = 0; i < plan_.threads(); ++i) {
     auto& made = threads_.emplace_back(std::make_unique<io_thread>());
     made->agents = std::make_unique<worker>(made->loop, settings_, *this);
   }
-  // Round robin, so that every thread has its share of each kind.
   for (std::size_t i = 0; i < plan_.agents.size(); ++i) {
     const agent_description& agent = plan_.agents[i];
-    threads_[i % wanted]->agents->add(agent.kind, agent.name, static_cast<std::uint32_t>(i),
-                                      files_.empty() ? nullptr : files_[i],
-                                      !own_files_ && plan_.agents.size() > 1);
+    threads_[plan_.thread_of(i)]->agents->add(agent.kind, agent.name, static_cast<std::uint32_t>(i),
+                                              files_.empty() ? nullptr : files_[i],
+                                              !own_files_ && plan_.agents.size() > 1);
   }
 }
 
@@ -339,17 +340,17 @@ void fleet::impl::on_timer(std::uint64_t which) {
   if (state_ != state::starting) return;
   if (which == ready_deadline) {
     // The agents say what they wait for; should they all be ready, it is the control bus.
-    everywhere([](worker& w) { w.fail_unready(); });
+    everywhere([why = silence_of(plan_.bus)](worker& w) { w.fail_unready(why); });
     timers_[ready_grace] =
         first().start_timer(drivers::steady_clock::now() + answer_limit, *this, ready_grace);
     return;
   }
-  std::string why = "the bus has not answered";
+  std::string why = silence_of(plan_.control_bus);
   if (carrier_ && !carrier_->last_trouble().empty()) why = carrier_->last_trouble();
   fail("the control bus: not ready in time: " + why);
 }
 
-void fleet::impl::fail(std::string why) {
+void fleet::impl::fail(const std::string& why) {
   if (state_ >= state::stopping) return;
   {
     const std::lock_guard lock(mutex_);

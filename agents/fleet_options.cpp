@@ -9,6 +9,7 @@
 
 #include <climits>
 
+#include <algorithm>
 #include <cstdio>
 #include <unistd.h>
 
@@ -106,7 +107,51 @@ void name_agents(fleet_plan& plan) {
   }
 }
 
+std::size_t channels_of(agent_kind kind, const oslo::messaging_options& with) {
+  switch (kind) {
+    case agent_kind::rpc_client:
+      return 2;  // replies, sends
+    case agent_kind::rpc_server:
+      return 1 + static_cast<std::size_t>(std::min(with.rabbit.rpc_conn_pool_size,
+                                                   with.defaults.executor_thread_pool_size));
+    case agent_kind::listener:
+    case agent_kind::notifier:
+      return 1;
+  }
+  return 0;
+}
+
+/// Later a message would fail for want of a channel, in the middle of a run.
+void check_channels(const fleet_plan& plan) {
+  const drivers::topology& topology = plan.bus->topology;
+  if (topology.mode != drivers::topology::kind::shared ||
+      plan.bus->messaging.url.driver != oslo::driver_kind::rabbit) {
+    return;
+  }
+  const std::size_t needed = most_channels_of_a_thread(plan);
+  const auto connections = static_cast<std::size_t>(topology.connections);
+  if (needed <= connections * usual_channel_max) return;
+  const std::size_t enough = (needed + usual_channel_max - 1) / usual_channel_max;
+  throw configuration_error("topology " + topology.to_string() +
+                            ": the agents of a thread need up to " + std::to_string(needed) +
+                            " channels, and RabbitMQ allows " + std::to_string(usual_channel_max) +
+                            " on a connection: shared:" + std::to_string(enough) +
+                            " would do, or more threads");
+}
+
 }  // namespace
+
+std::size_t fleet_plan::threads() const noexcept {
+  return std::min(static_cast<std::size_t>(options.threads), agents.size());
+}
+
+std::size_t most_channels_of_a_thread(const fleet_plan& plan) {
+  std::vector<std::size_t> channels(plan.threads());
+  for (std::size_t i = 0; i < plan.agents.size(); ++i) {
+    channels[plan.thread_of(i)] += channels_of(plan.agents[i].kind, plan.bus->messaging);
+  }
+  return channels.empty() ? 0 : *std::max_element(channels.begin(), channels.end());
+}
 
 fleet_plan make_fleet_plan(fleet_options options) {
   check_range("the number of RPC clients", options.rpc_clients, 0, most_agents);
@@ -143,6 +188,7 @@ fleet_plan make_fleet_plan(fleet_options options) {
   output_path(options.output, 0, own);
   plan.options = std::move(options);
   name_agents(plan);
+  check_channels(plan);
   return plan;
 }
 

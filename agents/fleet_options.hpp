@@ -10,6 +10,7 @@
 #include "agents/service_time.hpp"
 
 #include <array>
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -20,6 +21,8 @@ namespace ombt::agents {
 inline constexpr std::string_view default_url = "rabbit://localhost:5672";
 inline constexpr int most_agents = 100'000;  ///< of a kind in one process
 inline constexpr int most_threads = 256;
+/// Channels on a connection of a RabbitMQ that was not told otherwise (channel_max).
+inline constexpr std::size_t usual_channel_max = 2047;
 
 /// Settings as their user gives them; texts are read by make_fleet_plan().
 struct fleet_options {
@@ -62,11 +65,22 @@ struct fleet_plan {
 
   /// "RPC server NAME is ready", one an agent.
   std::vector<std::string> ready_lines() const;
+  /// I/O threads that have agents: no more than there are agents.
+  std::size_t threads() const noexcept;
+  /// The thread of an agent: in turn, so that every thread has its share of each kind.
+  std::size_t thread_of(std::size_t number) const noexcept { return number % threads(); }
 };
+
+/// Channels that the agents of the thread with the most of them hold at once, at most. RPC clients
+/// and notifiers send one message after the other; an RPC server may fill its pool of connections
+/// with replies, up to one for each of its slots.
+std::size_t most_channels_of_a_thread(const fleet_plan& plan);
 
 /// Checks everything that can be checked without a bus, and names the agents:
 /// "ombt-<topic>-<Kind>-<host>-<pid>-<hex32>" or the name given, with "-<number>" where there are
-/// several. Throws configuration_error, one line, passwords masked.
+/// several. In topology shared:N the agents of a thread must find room on N connections of
+/// usual_channel_max channels; what a broker really allows is known when it is connected to. Throws
+/// configuration_error, one line, passwords masked.
 fleet_plan make_fleet_plan(fleet_options options);
 
 }  // namespace ombt::agents

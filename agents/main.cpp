@@ -102,8 +102,10 @@ int main(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
     if (e.get_exit_code() == 0) return app.exit(e);
+    const auto strange = app.remaining();
+    const std::string why = strange.empty() ? e.what() : "unknown option " + strange.front();
     std::fprintf(stderr, "ombt-agent: %s (see ombt-agent --help)\n",
-                 ombt::wire::oslo::mask_passwords(e.what()).c_str());
+                 ombt::wire::oslo::mask_passwords(why).c_str());
     return ombt::agents::exit_configuration;
   }
   ombt::agents::mask_command_line(argc, argv);

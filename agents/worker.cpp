@@ -95,13 +95,12 @@ std::unique_ptr<message_log> worker::log_for(const added& a) {
   return std::make_unique<message_log>(*found->second, a.name, a.shared);
 }
 
-void worker::fail_unready() {
+void worker::fail_unready(const std::string& no_trouble) {
   for (const auto& r : receivers_) {
     if (r->current() == receiver::state::starting) {
       const std::string trouble = r->last_trouble();
-      events_.agent_failed(
-          r->number(), "not ready in time: " +
-                           (trouble.empty() ? std::string("the bus has not answered") : trouble));
+      events_.agent_failed(r->number(),
+                           "not ready in time: " + (trouble.empty() ? no_trouble : trouble));
     }
   }
 }

@@ -58,8 +58,8 @@ class worker final : public sender_owner, public receiver_owner, public drivers:
 
   /// Makes all agents and has them listen. Those that only send are ready at once.
   void start();
-  /// Has agent_failed told of every agent that is not ready.
-  void fail_unready();
+  /// Has agent_failed told of every agent that is not ready, with its last trouble or these words.
+  void fail_unready(const std::string& no_trouble);
 
   void run(wire::control::agent_kind kind, std::shared_ptr<const test_plan> plan);
   void cancel_run(wire::control::agent_kind kind);

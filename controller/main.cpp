@@ -117,9 +117,9 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     if (e.get_exit_code() == 0) return app.exit(e);
     // CLI11 misses the command before it looks at what it did not understand.
-    const auto strange = app.remaining();
-    const bool unknown = app.get_subcommands().empty() && !strange.empty();
-    const std::string why = unknown ? "unknown command or option " + strange.front() : e.what();
+    const auto strange = app.remaining(true);
+    const std::string why =
+        strange.empty() ? e.what() : "unknown command or option " + strange.front();
     std::fprintf(stderr, "ombt-controller: %s (see ombt-controller --help)\n",
                  ombt::wire::oslo::mask_passwords(why).c_str());
     return ombt::controller::exit_configuration;

@@ -65,6 +65,7 @@ std::string failure_name(const drivers::outcome& outcome) {
     case errc::wrong_protocol:
     case errc::protocol_error:
     case errc::channel_refused:
+    case errc::limit_exceeded:
       if (!outcome.detail.empty()) name.append(": ").append(outcome.detail);
       break;
     default:

@@ -100,9 +100,7 @@ void connection::reopen(amqp::channel_id id) {
     // From the loop, since this is asked for by the link that is to be told.
     asio::post(context_.asio(), [self = shared_from_this(), id] {
       if (channel_user* user = self->user_of(id)) {
-        const std::string words =
-            self->with_address("the broker allows " + std::to_string(self->channel_max_) +
-                               " channels on a connection: shared:N needs a larger N");
+        const std::string words = self->too_few_channels();
         self->monitor_->last_error = words;
         user->on_down({trouble::scope::attempt, errc::limit_exceeded, words, 0, true});
       }
@@ -164,13 +162,13 @@ void connection::connect() {
   connector_ = std::make_shared<io::connector>(context_.asio());
   connector_->start(
       host().host, host().port, settings_->tls.get(),
-      [this](std::unique_ptr<io::stream> stream, error_code error, std::string detail) {
-        on_connected(std::move(stream), error, std::move(detail));
+      [this](std::unique_ptr<io::stream> stream, error_code error, const std::string& detail) {
+        on_connected(std::move(stream), error, detail);
       });
 }
 
 void connection::on_connected(std::unique_ptr<io::stream> stream, error_code error,
-                              std::string detail) {
+                              const std::string& detail) {
   const auto keep = shared_from_this();
   connector_.reset();
   if (error) {
@@ -469,6 +467,13 @@ const wire::oslo::host_address& connection::host() const {
 
 std::string connection::with_address(std::string_view words) const {
   return address_text(host()) + ": " + std::string(words);
+}
+
+std::string connection::too_few_channels() const {
+  const topology& mine = settings_->source->topology;
+  return with_address("the broker allows " + std::to_string(channel_max_) +
+                      " channels on a connection: too few for topology " + mine.to_string() +
+                      (mine.mode == topology::kind::shared ? ", which needs a larger N" : ""));
 }
 
 }  // namespace ombt::drivers::rabbit

@@ -130,7 +130,8 @@ class connection final : public std::enable_shared_from_this<connection>, privat
 
   void attempt();
   void connect();
-  void on_connected(std::unique_ptr<io::stream> stream, error_code error, std::string detail);
+  void on_connected(std::unique_ptr<io::stream> stream, error_code error,
+                    const std::string& detail);
   void attempt_failed(error_code error, std::string_view detail, std::uint16_t code);
   void lost(const trouble& why);
   void tell_users(const trouble& why);
@@ -146,6 +147,7 @@ class connection final : public std::enable_shared_from_this<connection>, privat
   channel_user* user_of(amqp::channel_id id);
   const wire::oslo::host_address& host() const;
   std::string with_address(std::string_view words) const;
+  std::string too_few_channels() const;
 
   io::context& context_;
   amqp::thread_memory& memory_;

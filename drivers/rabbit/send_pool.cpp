@@ -60,6 +60,15 @@ void send_pool::abandon(send_op& op) {
 }
 
 void send_pool::finished(send_link& link, std::unique_ptr<send_op> op, const send_result& result) {
+  if (result.error == errc::limit_exceeded && links_.size() > 1) {
+    // The connection had no channel left for this link: the others carry what it was to send.
+    std::erase_if(links_, [&link](const auto& one) { return one.get() == &link; });
+    if (op->told == nullptr) return recycle(std::move(op));
+    if (free_.empty()) return waiting_.push_front(std::move(op));
+    send_link* other = free_.back().link;
+    free_.pop_back();
+    return other->start(std::move(op));
+  }
   // The owner first, so that a closed-loop sender's next message finds this link last used; but a
   // queued message has the earlier claim.
   send_owner* told = op->told;

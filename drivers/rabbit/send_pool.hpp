@@ -12,6 +12,7 @@
 //   busy    | return, then confirm          | free; the message ends as message_undeliverable
 //   busy    | nack, channel closed          | free; the message ends with that error
 //   busy    | connection lost               | busy, published again when the channel is up
+//   busy    | no channel for it             | gone; another link sends its message (the last fails)
 //
 // Source: _drivers/pool.py, impl_rabbit._ensure_publishing, _publish*, *_send.
 

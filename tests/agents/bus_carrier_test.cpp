@@ -284,9 +284,8 @@ TEST_CASE_METHOD(carrier_fixture,
   gone.vanish();
   for (int i = 0; i < 200; ++i) to_gone->send_pong(agent_kind::rpc_client, "c");
   to_there->send_pong(agent_kind::rpc_client, "c");
-  REQUIRE(drive(loop, [&] {
-    return carrier->counters().answers_lost == 200 && there.pongs.size() == 1;
-  }));
+  REQUIRE(drive(
+      loop, [&] { return carrier->counters().answers_lost == 200 && there.pongs.size() == 1; }));
   CHECK(bus.sent("client_pong").size() <= 1 + 2 * 16);  // the rest was not even tried
   bool asked = false;
   bool alive = true;

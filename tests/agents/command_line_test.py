@@ -78,7 +78,7 @@ class Refused(unittest.TestCase):
                 (("--rpc-client", "x"), "--rpc-client"),
                 (("--rpc-client", "-1"), "RPC clients"),
                 (("--no-such-option",), "--no-such-option"),
-                (client + ("stray",), "stray"),
+                (client + ("stray", "--timeout", "3"), "unknown option stray"),
                 (client + ("--url", "http://localhost"), "http"),
                 (client + ("--url", "rabbit://localhost:port"), "port"),
                 (client + ("--url", "rabbit://localhost:70000"), "70000"),
@@ -98,6 +98,25 @@ class Refused(unittest.TestCase):
                 self.refused(*arguments, says=says)
                 if "--rpc-client" in arguments[:1] and len(arguments) > 2:
                     self.refused(*arguments, "--daemon", says=says)
+
+    def test_agents_that_cannot_share_their_connections_are_refused_before_any_is_made(self):
+        peer = Peer()
+        self.addCleanup(peer.close)
+        url = ("--url", "rabbit://127.0.0.1:%d" % peer.port)
+        # 2 channels a client: 4000 on each of 2 threads.
+        said = self.refused("--rpc-client", "4000", "--threads", "2", "--topology", "shared:1",
+                            *url, says=["shared:1:", "4000 channels", "2047", "shared:2 would do"])
+        self.assertEqual(said, self.refused(
+            "--rpc-client", "4000", "--threads", "2", "--topology", "shared:1", "--daemon", *url,
+            says="shared:2"))
+        time.sleep(0.1)
+        self.assertEqual(peer.connections, [])
+        # What it proposes is accepted, and connects.
+        result = run("--rpc-client", "4000", "--threads", "2", "--topology", "shared:2",
+                     "--timeout", "1", *url)
+        self.assertEqual(result.returncode, 1, result)
+        self.assertNotIn("shared", result.stderr)
+        self.assertGreater(len(peer.connections), 0)
 
     def test_the_environment_is_checked_as_the_options_are(self):
         self.refused("--rpc-client", "1", env={"OMBT_URL": "gopher://x"}, says="gopher")
@@ -193,8 +212,9 @@ class NoBus(unittest.TestCase):
     def test_a_peer_that_says_nothing(self):
         peer = Peer(b"", close=False)
         self.addCleanup(peer.close)
-        self.fails("--rpc-client", "1", "--url", "rabbit://127.0.0.1:%d" % peer.port,
-                   says=["ready in time"])
+        for kind in ("--rpc-client", "--rpc-server"):
+            self.fails(kind, "1", "--url", "rabbit://127.0.0.1:%d" % peer.port,
+                       says=["ready in time", "127.0.0.1:%d/ has not answered" % peer.port])
 
 
 if __name__ == "__main__":

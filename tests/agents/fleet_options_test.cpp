@@ -133,6 +133,88 @@ TEST_CASE("A setting that cannot be used is refused in one line that names it") 
   }
 }
 
+TEST_CASE("The channels of a thread are counted as its agents may hold them") {
+  const auto channels = [](const fleet_options& o) {
+    return agents::most_channels_of_a_thread(make_fleet_plan(o));
+  };
+  fleet_options o;
+  o.topology = "shared:100";
+  SECTION("an RPC client has one for replies and one to send") {
+    o.rpc_clients = 10;
+    CHECK(channels(o) == 20);
+  }
+  SECTION("a notifier sends, a listener listens") {
+    o.notifiers = 4;
+    o.listeners = 3;
+    CHECK(channels(o) == 7);
+  }
+  SECTION("an RPC server has one to listen and its pool for replies") {
+    o.rpc_servers = 2;
+    CHECK(channels(o) == 62);
+    o.url = "rabbit://h?rpc_conn_pool_size=5";
+    CHECK(channels(o) == 12);
+    o.url = "rabbit://h?rpc_conn_pool_size=500";  // but 64 slots
+    CHECK(channels(o) == 130);
+  }
+  SECTION("the thread with the most counts, as the agents are dealt") {
+    o.rpc_servers = 1;
+    o.listeners = 1;
+    o.rpc_clients = 3;
+    o.notifiers = 1;
+    o.threads = 2;
+    const auto plan = make_fleet_plan(o);
+    REQUIRE(plan.threads() == 2);
+    std::vector<std::vector<agent_kind>> dealt(2);
+    for (std::size_t i = 0; i < plan.agents.size(); ++i) {
+      dealt[plan.thread_of(i)].push_back(plan.agents[i].kind);
+    }
+    CHECK(dealt[0] == std::vector<agent_kind>{agent_kind::rpc_server, agent_kind::rpc_client,
+                                              agent_kind::rpc_client});
+    CHECK(dealt[1] == std::vector<agent_kind>{agent_kind::listener, agent_kind::rpc_client,
+                                              agent_kind::notifier});
+    CHECK(channels(o) == 31 + 2 + 2);
+    o.threads = 250;  // a thread each; the others do not exist
+    CHECK(make_fleet_plan(o).threads() == 6);
+    CHECK(channels(o) == 31);
+  }
+}
+
+TEST_CASE("Agents that do not fit on N connections a thread are refused with an N that would do") {
+  fleet_options o;
+  o.topology = "shared:2";
+  const auto refusal = [&o]() -> std::string {
+    try {
+      make_fleet_plan(o);
+    } catch (const configuration_error& e) {
+      return e.what();
+    }
+    return {};
+  };
+  o.rpc_clients = 2047;  // 4,094 channels, two connections full
+  CHECK(refusal().empty());
+  o.rpc_clients = 2048;
+  CHECK(refusal() ==
+        "topology shared:2: the agents of a thread need up to 4096 channels, and RabbitMQ allows "
+        "2047 on a connection: shared:3 would do, or more threads");
+  o.topology = "shared:3";
+  CHECK(refusal().empty());
+  SECTION("or more threads, of which the fullest counts") {
+    o.topology = "shared:2";
+    o.threads = 2;
+    CHECK(refusal().empty());
+    o.rpc_clients = 4094;
+    CHECK(refusal().empty());
+    o.rpc_clients = 4095;
+    CHECK_THAT(refusal(), Catch::Contains("4096 channels") && Catch::Contains("shared:3"));
+  }
+  SECTION("or another topology: their connections are never that full") {
+    o.rpc_servers = 10'000;
+    CHECK_THAT(refusal(), Catch::Contains("314096 channels") && Catch::Contains("shared:154"));
+    o.topology = GENERATE("oslo", "lean");
+    CHECK(refusal().empty());
+  }
+}
+
 TEST_CASE("A refused URL does not show its password") {
   auto o = one_client();
   o.url = "rabbit://user:topsecret@localhost:99999";

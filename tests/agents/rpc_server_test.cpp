@@ -19,7 +19,7 @@ using agents::rpc_server;
 namespace {
 
 /// A peer that calls and keeps what came back.
-struct caller : drivers::completion {
+struct caller final : drivers::completion {
   struct answer {
     error_code error;
     std::string result;

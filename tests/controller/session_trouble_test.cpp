@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/session.hpp"
-
 #include "tests/controller/session_script.hpp"
 
 #include <catch2/catch.hpp>

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Messages that nobody should send: hostile_test.py CLIENT:SERVER.
+"""Messages that nobody should send: hostile_test.py CLIENT:SERVER[:TOPOLOGY].
 
 They are published with py-amqp into the queues of a server, a client and a listener, which must
 live, take no harm, leave nothing unacknowledged, and go on serving.
@@ -18,7 +18,7 @@ import amqp
 import bus
 from peers import Peer
 
-CLIENT, SERVER, _ = bus.sides()
+CLIENT, SERVER, TOPOLOGY = bus.sides()
 # What the native driver does otherwise than the Python library, as found by these tests. A test
 # that passes in spite of it fails the suite, so that the mark goes with the difference.
 known_difference = unittest.expectedFailure if "native" in SERVER else (lambda test: test)
@@ -133,7 +133,8 @@ class Hostile(unittest.TestCase):
 
     @classmethod
     def start(cls, kind, side, **options):
-        cls.peers.append(Peer(kind, side, url=bus.url(), exchange=cls.exchange, **options))
+        cls.peers.append(Peer(kind, side, url=bus.url(), exchange=cls.exchange,
+                              topology=TOPOLOGY, **options))
         return cls.peers[-1]
 
     def publish(self, channel, body, properties, key=None, exchange=None):

@@ -283,10 +283,9 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     if (e.get_exit_code() == 0) return app.exit(e);
     // CLI11 misses the mode before it looks at what it did not understand.
-    auto strange = app.remaining(true);
-    const bool unknown =
-        !strange.empty() && (app.get_subcommands().empty() || app.got_subcommand("controller"));
-    const std::string why = unknown ? "unknown mode or option " + strange.front() : e.what();
+    const auto strange = app.remaining(true);
+    const std::string why =
+        strange.empty() ? e.what() : "unknown mode or option " + strange.front();
     return refuse(why);
   }
   ombt::agents::mask_command_line(argc, argv);

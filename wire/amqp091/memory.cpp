@@ -20,8 +20,7 @@ block block_cache::take(std::size_t at_least) {
 }
 
 void block_cache::give(block&& back) noexcept {
-  block owned = std::move(back);
-  back.capacity = 0;
+  block owned{std::move(back.data), std::exchange(back.capacity, 0)};
   if (owned.capacity == 0 || owned.capacity > largest_kept || spare_.size() >= most_kept) return;
   spare_.push_back(std::move(owned));
 }

@@ -2,11 +2,12 @@
 // Operations of a rabbit transport whose bus is not there or not a bus: each ends once, with a
 // named error, from the loop. With a broker: tests/interop.
 #include "drivers/transport.hpp"
+
 #include "wire/configuration_error.hpp"
 
+#include <boost/asio/ip/tcp.hpp>
 #include <catch2/catch.hpp>
 
-#include <boost/asio/ip/tcp.hpp>
 #include <memory>
 #include <string>
 #include <vector>
