@@ -259,6 +259,7 @@ void rabbit_transport::on_timer(std::uint64_t tag) {
   if (unsent && monitor_->counters.connects == 0) {
     error = errc::bus_unreachable;
     words = monitor_->last_error;
+    if (words.empty()) words = settings_->source->messaging.url.masked() + " has not answered";
   } else if (mine->is_call) {
     words = "Timed out waiting for a reply to message ID " +
             std::string(wire::oslo::view(mine->msg_id));

@@ -21,7 +21,8 @@ run_tests() {
   mkdir -p "$logs"
   rm -f "$results"
   printf '%s: running %s (%s) … ' "$program" "$text" "$preset" >&2
-  run_child "${run[@]}" ctest --test-dir "$root/build/$preset" -j2 --output-on-failure \
+  # Two a processor: those that need a bus wait most of the time.
+  run_child "${run[@]}" ctest --test-dir "$root/build/$preset" -j$((2 * $(nproc))) --output-on-failure \
     --output-junit "$results" --no-tests=error "$@" >"$logs/$log.log" 2>&1 || status=$?
   if ((signals)); then
     printf 'stopped after %s s\n' "$(seconds_since "$started")" >&2
