@@ -2,6 +2,7 @@
 #include "drivers/io/connector.hpp"
 
 #include <boost/asio/connect.hpp>
+#include <boost/asio/error.hpp>
 #include <boost/asio/post.hpp>
 
 namespace ombt::drivers::io {
@@ -53,12 +54,12 @@ void connector::handshake() {
     case io_status::want_write:
       return stream_->socket().async_wait(asio::ip::tcp::socket::wait_write, again);
     case io_status::end_of_file:
-      return finish(errc::wrong_protocol,
+      // It may be starting, or nobody is behind it yet: worth another attempt.
+      return finish(asio::error::eof,
                     "the peer closed the connection in the TLS handshake: it may not speak TLS");
     case io_status::failed:
-      return finish(r.error, stream_->tls_error().empty()
-                                 ? r.error.message()
-                                 : "TLS handshake failed: " + stream_->tls_error());
+      if (r.error.category() != tls_category()) return finish(r.error, r.error.message());
+      return finish(errc::wrong_protocol, "TLS handshake failed: " + r.error.message());
   }
 }
 

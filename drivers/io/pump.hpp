@@ -71,7 +71,12 @@ class pump final : public flushable, public std::enable_shared_from_this<pump<En
  private:
   using socket = asio::ip::tcp::socket;
 
-  void wait_read() {
+  static socket::wait_type side_of(io_status what) {
+    return what == io_status::want_write ? socket::wait_write : socket::wait_read;
+  }
+
+  /// what: a TLS read may have to write first.
+  void wait_read(io_status what = io_status::want_read) {
     if (reading_ || stopped_) return;
     reading_ = true;
     auto go_on = [this, keep = owner_.shared_from_this(),
@@ -81,25 +86,24 @@ class pump final : public flushable, public std::enable_shared_from_this<pump<En
       if (error) return ended(error);
       read();
     };
-    if (stream_->has_pending()) {
+    if (what == io_status::want_read && stream_->has_pending()) {
       // Decrypted bytes wait in the TLS layer: the socket need not become readable again.
       asio::post(context_.asio(), [go_on = std::move(go_on)]() mutable { go_on({}); });
     } else {
-      stream_->socket().async_wait(socket::wait_read, std::move(go_on));
+      stream_->socket().async_wait(side_of(what), std::move(go_on));
     }
   }
 
   void wait_write(io_status what) {
     writing_ = true;
-    stream_->socket().async_wait(
-        what == io_status::want_read ? socket::wait_read : socket::wait_write,
-        [this, keep = owner_.shared_from_this(),
-         self = this->shared_from_this()](const error_code& error) {
-          writing_ = false;
-          if (stopped_) return;
-          if (error) return ended(error);
-          flush();
-        });
+    stream_->socket().async_wait(side_of(what),
+                                 [this, keep = owner_.shared_from_this(),
+                                  self = this->shared_from_this()](const error_code& error) {
+                                   writing_ = false;
+                                   if (stopped_) return;
+                                   if (error) return ended(error);
+                                   flush();
+                                 });
   }
 
   void read() {
@@ -109,7 +113,7 @@ class pump final : public flushable, public std::enable_shared_from_this<pump<En
       if (room.empty()) return;
       const io_result r = stream_->read_some(room);
       if (r.status == io_status::want_read) break;
-      if (r.status == io_status::want_write) return wait_write(r.status);
+      if (r.status == io_status::want_write) return wait_read(r.status);
       if (r.status == io_status::end_of_file) return ended(boost::asio::error::eof);
       if (r.status == io_status::failed) return ended(r.error);
       engine_.read_done(r.bytes, steady_clock::now());

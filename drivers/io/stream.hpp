@@ -18,24 +18,29 @@ namespace ombt::drivers::io {
 
 namespace asio = boost::asio;
 
+/// What TLS found wrong: its messages are words for people. Never a fault of the socket.
+const boost::system::error_category& tls_category() noexcept;
+
 /// TLS settings of a driver, loaded once a process. Errors are ombt::configuration_error.
 class tls_settings {
  public:
-  struct files {
-    std::string ca_file;    ///< empty: the peer's certificate is not checked
+  struct wishes {
+    std::string version;  ///< TLSv1, TLSv1_1 or TLSv1_2: that one; else the best of both, from 1.2
+    bool verify = true;   ///< whether an authority must have signed the peer's certificate
+    std::string ca_file;  ///< the authorities, PEM; empty: the system's
     std::string cert_file;  ///< client certificate, PEM
     std::string key_file;   ///< its key; empty: in cert_file
     std::string key_password;
     bool verify_hostname = false;
   };
-  explicit tls_settings(const files& f);
-  ~tls_settings();
-  tls_settings(const tls_settings&) = delete;
-  tls_settings& operator=(const tls_settings&) = delete;
+  explicit tls_settings(const wishes& w);
 
  private:
   friend class stream;
-  ssl_ctx_st* context_;
+  struct free_context {
+    void operator()(ssl_ctx_st* context) const noexcept;
+  };
+  std::unique_ptr<ssl_ctx_st, free_context> context_;
   bool verify_hostname_;
 };
 
@@ -58,8 +63,6 @@ class stream {
   /// Puts TLS on the stream as its client; handshake() is then to be called until done.
   void start_tls(const tls_settings& settings, const std::string& host);
   io_result handshake();
-  /// What TLS found wrong, in words; empty if nothing did.
-  const std::string& tls_error() const noexcept { return tls_error_; }
 
   io_result read_some(std::span<char> into);
   io_result write_some(std::span<const char> from);
@@ -74,7 +77,6 @@ class stream {
 
   asio::ip::tcp::socket socket_;
   ssl_st* tls_ = nullptr;
-  std::string tls_error_;
 };
 
 }  // namespace ombt::drivers::io

@@ -255,13 +255,16 @@ void connection::operator()(const amqp::event::closed& e) {
   if (state_ == state::closing) return finish_close();
   std::string_view words = e.text;
   std::string spoken;
-  if (words.empty()) {
+  // What TLS found wrong says more than where the handshake was.
+  const bool tls = e.error.category() == io::tls_category();
+  if (words.empty() || tls) {
     spoken = e.error ? e.error.message() : std::string("the connection was closed");
     words = spoken;
   }
   if (state_ == state::handshaking) {
-    return attempt_failed(e.error.category() == ombt_category() ? e.error : errc::bus_unreachable,
-                          words, e.code);
+    error_code error = e.error.category() == ombt_category() ? e.error : errc::bus_unreachable;
+    if (tls) error = errc::wrong_protocol;
+    return attempt_failed(error, words, e.code);
   }
   const error_code error = e.why == amqp::event::closed::cause::protocol
                                ? error_code(errc::protocol_error)
@@ -351,7 +354,8 @@ void connection::on_timer(std::uint64_t tag) {
       timer_ = 0;
       return attempt_failed(errc::bus_unreachable,
                             state_ == state::connecting
-                                ? "no TCP connection within 10 s"
+                                ? settings_->tls ? "TCP and TLS were not set up within 10 s"
+                                                 : "no TCP connection within 10 s"
                                 : "the peer did not finish the AMQP handshake within 10 s",
                             0);
     case back_off_timer:

@@ -68,8 +68,16 @@ settings::settings(std::shared_ptr<const transport_settings> from) : source(std:
   if (o.enable_cancel_on_failover) consumer_arguments.push_back({"x-cancel-on-ha-failover", true});
 
   if (o.ssl) {
-    tls = std::make_unique<io::tls_settings>(io::tls_settings::files{
-        o.ssl_ca_file, o.ssl_cert_file, o.ssl_key_file, {}, o.ssl_enforce_hostname_verification});
+    const bool has_ca = !o.ssl_ca_file.empty();
+    io::tls_settings::wishes w;
+    w.version = o.ssl_version;
+    // As py-amqp: a version of one's own also gives up the check that is on without it.
+    w.verify = has_ca || o.ssl_version.empty();
+    w.ca_file = o.ssl_ca_file;
+    w.cert_file = o.ssl_cert_file;
+    w.key_file = o.ssl_key_file;
+    w.verify_hostname = has_ca && o.ssl_enforce_hostname_verification;
+    tls = std::make_unique<io::tls_settings>(w);
   }
 }
 

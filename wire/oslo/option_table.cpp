@@ -76,7 +76,7 @@ void add_rabbit_tls(std::vector<option>& to) {
               .name = "ssl_ca_file",
               .field = rabbit<&o::ssl_ca_file>,
               .help = "Authorities that the broker's certificate is checked against (PEM); empty: "
-                      "it is not checked",
+                      "the system's",
               .aliases = {{in_rabbit, "kombu_ssl_ca_certs"}}},
              {in_rabbit, "ssl_enforce_hostname_verification",
               rabbit<&o::ssl_enforce_hostname_verification>,
