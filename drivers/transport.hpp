@@ -148,7 +148,8 @@ struct listener_counters {
   std::uint64_t reconnects = 0;
 };
 
-/// A server or notification listener. Destroying it without close() drops the connection.
+/// A server or notification listener. Destroying it without close() drops the connection;
+/// destroying it at any time drops the replies that it still owes.
 class listener {
  public:
   virtual ~listener() = default;
@@ -215,8 +216,14 @@ class transport {
   virtual std::unique_ptr<listener> listen_for_notifications(
       const target& at, const std::vector<std::string>& priorities, std::string_view pool,
       notification_handler& handler) = 0;
-  /// Closes links and connections cleanly, failing pending operations with errc::cancelled; done
-  /// runs when everything is closed or after `limit`. The transport can't be used afterwards.
+  /// Closes links and connections cleanly; done runs when everything is closed or after `limit`.
+  /// At once pending operations fail with errc::cancelled and listeners take nothing more. Calls
+  /// that they took before go on: their handlers may still end them, and what is to be closed waits
+  /// until the bus has confirmed those replies; what is left after `limit` is dropped. Not waited
+  /// for: casts and notifications in work, replies whose caller's queue is gone, and anything while
+  /// the bus can't be reached. The transport can't be used afterwards, but closed again: each
+  /// `done` runs once, and the shortest limit ends the wait. Source: rpc/server.py (stop, then
+  /// wait).
   virtual void close(duration limit, std::function<void()> done) = 0;
   /// Deletes queues and exchanges that this transport's listeners declared, as far as unused
   /// (control traffic only: oslo.messaging leaves them). To be called before close().

@@ -59,15 +59,21 @@ rabbit_listener::~rabbit_listener() {
   for (auto& s : slots_) {
     context_.cancel_timer(s.heartbeat);
     context_.cancel_timer(s.pause);
+    s.at = stage::free;
   }
   context_.cancel_timer(resume_);
   shut();
-  if (transport_ != nullptr) transport_->forget(*this);
+  if (transport_ == nullptr) return;
+  transport_->sends().abandon_all(*this);
+  transport_->forget(*this);
 }
 
-void rabbit_listener::shut() {
-  if (shut_) return;
-  shut_ = true;
+void rabbit_listener::stop() {
+  if (stopped_) return;
+  stopped_ = true;
+  ++epoch_;  // nothing is settled any more on a channel that may become another's
+  waiting_.clear();
+  if (std::exchange(paused_, false)) connection_->pause_reading(false);  // to see close-ok
   if (connection_->is_up(channel_)) {
     auto& c = connection_->commands();
     const bool remove = transport_ != nullptr && transport_->removes_declarations();
@@ -85,8 +91,25 @@ void rabbit_listener::shut() {
       c.queue_delete(channel_, sources_[0].queue, true, false);
       c.exchange_delete(channel_, sources_[0].exchange, true);
     }
+    // Before the last channel goes, and with it a connection that the answers could use.
+    if (transport_ != nullptr && owes()) transport_->sends().reach();
   }
   connection_->remove(channel_);
+}
+
+void rabbit_listener::shut() {
+  stop();
+  shut_ = true;
+}
+
+bool rabbit_listener::owes() const noexcept {
+  return std::any_of(slots_.begin(), slots_.end(), [](const slot& s) {
+    return s.at == stage::replying || (s.at == stage::running && s.wants_reply);
+  });
+}
+
+void rabbit_listener::owes_less() {
+  if (stopped_ && transport_ != nullptr) transport_->look_again();
 }
 
 // --- the channel ------------------------------------------------------------------------------
@@ -140,7 +163,8 @@ void rabbit_listener::on_down(const trouble& why) {
   // What waited unacknowledged comes again from the broker.
   waiting_.clear();
   paused_ = false;
-  if (why.what == trouble::scope::channel && !shut_) {
+  if (stopped_) return;
+  if (why.what == trouble::scope::channel) {
     if (why.code == 404 && !retried_404_) {
       retried_404_ = true;  // a race with somebody's auto-delete: once more (Consumer.declare)
       return connection_->reopen(channel_);
@@ -151,7 +175,7 @@ void rabbit_listener::on_down(const trouble& why) {
       connection_->restart(seconds{1}, "the broker closed the listener's channel");
     return report(why.error, why.detail, !ever_listened_);
   }
-  if (!shut_) report(why.error, why.detail, why.final);
+  report(why.error, why.detail, why.final);
 }
 
 void rabbit_listener::report(error_code error, std::string_view detail, bool final) {
@@ -171,7 +195,7 @@ void rabbit_listener::on_cancelled(const amqp::event::cancelled&) {
 // --- messages in ------------------------------------------------------------------------------
 
 void rabbit_listener::on_delivered(const amqp::event::delivered& e) {
-  if (shut_) return;
+  if (stopped_) return;
   ++counters_.received;
   auto& thread = transport_->thread();
   std::string_view text;
@@ -318,11 +342,12 @@ void rabbit_listener::free_slot(std::uint32_t index) {
   s.heartbeat_seconds = 0;
   s.at = stage::free;
   free_slots_.push_back(index);
+  owes_less();
   if (!waiting_.empty()) serve_waiting();
 }
 
 void rabbit_listener::serve_waiting() {
-  if (serving_ || shut_ || transport_ == nullptr) return;
+  if (serving_ || stopped_ || transport_ == nullptr) return;
   if (transport_->thread().views_live) {
     // Inside somebody's callback, whose views a new message would overwrite: from the loop.
     if (resume_ == 0) resume_ = context_.start_timer(steady_clock::now(), *this, resume_tag);
@@ -330,7 +355,7 @@ void rabbit_listener::serve_waiting() {
   }
   serving_ = true;
   const auto limit = static_cast<std::size_t>(options_.executor_slots);
-  while (!waiting_.empty() && !shut_ && (!free_slots_.empty() || slots_.size() < limit)) {
+  while (!waiting_.empty() && !stopped_ && (!free_slots_.empty() || slots_.size() < limit)) {
     waiting_message m = std::move(waiting_.front());
     waiting_.pop_front();
     accept(m.text, m.delivery_tag, m.channel_epoch, m.received);
@@ -420,7 +445,7 @@ void rabbit_listener::on_sent(std::unique_ptr<send_op> op, const send_result& re
       s->at = stage::pausing;
       s->kept = std::move(op);
       s->pause = context_.start_timer(now + retry_gap, *this, timer_tag(pause_timer, id));
-      return;
+      return owes_less();
     }
     gone_.add(s->reply_queue, now);
   }

@@ -12,6 +12,14 @@
 //   replying   | returned, 404                   | pausing 0.25 s, or free after 60 s (queue gone)
 //   pausing    | timer                           | replying
 //
+//   the listener | on                            | next
+//   -------------+-------------------------------+-----------------------------------------------
+//   consuming    | stop()                        | stopped: no channel, slots as above
+//   stopped      | shut()                        | shut: slots only become free
+//
+// A stopped listener owes the calls that are running or replying. One that is pausing is not owed:
+// its caller's queue is gone. It is sent again as long as there is something else to wait for.
+//
 // A message that finds no free slot waits, unacknowledged and unparsed, up to waiting_limit; then
 // the connection is not read any more (oslo topology), or prefetch holds the rest at the broker.
 // Source: amqpdriver.AMQPListener, RpcAMQPListener, NotificationAMQPListener, AMQPIncomingMessage,
@@ -50,7 +58,12 @@ class rabbit_listener final : public drivers::listener,
   void requeue(request_id id) override;
   const listener_counters& counters() const noexcept override { return counters_; }
 
-  /// Ends consumption cleanly (its fanout queue is deleted); called when the transport closes.
+  /// Ends consumption cleanly (its fanout queue is deleted). What was not acknowledged is the
+  /// broker's again; calls that hold a slot may still be answered.
+  void stop();
+  /// Whether a stopped listener has answers to send, or to wait for.
+  bool owes() const noexcept;
+  /// Ends it all: stops, and sends no more answers.
   void shut();
   /// The transport is gone: nothing may be sent any more.
   void orphan() noexcept { transport_ = nullptr; }
@@ -109,6 +122,7 @@ class rabbit_listener final : public drivers::listener,
   void send_reply(std::uint32_t index, std::unique_ptr<send_op> op);
   std::unique_ptr<send_op> prepare_reply(slot& s);
   void start_heartbeat(std::uint32_t index);
+  void owes_less();
   void report(error_code error, std::string_view detail, bool final);
 
   rabbit_transport* transport_;
@@ -134,6 +148,7 @@ class rabbit_listener final : public drivers::listener,
   bool serving_ = false;  ///< inside serve_waiting
   bool ever_listened_ = false;
   bool retried_404_ = false;
+  bool stopped_ = false;
   bool shut_ = false;
 };
 

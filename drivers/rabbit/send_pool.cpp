@@ -59,6 +59,28 @@ void send_pool::abandon(send_op& op) {
   std::erase_if(waiting_, [&op](const auto& one) { return one.get() == &op; });
 }
 
+void send_pool::abandon_all(const send_owner& owner) {
+  std::erase_if(waiting_, [&owner](const auto& one) { return one->told == &owner; });
+  for (const auto& link : links_) {
+    if (link->op() != nullptr && link->op()->told == &owner) link->op()->told = nullptr;
+  }
+}
+
+void send_pool::reach() {
+  if (closed_) return;
+  if (links_.empty()) {
+    links_.push_back(std::make_unique<send_link>(*this, source_()));
+    free_.push_back({links_.back().get(), steady_clock::now()});
+  } else if (!free_.empty()) {
+    free_.back().link->reach();
+  }
+}
+
+bool send_pool::in_contact() const noexcept {
+  return std::any_of(links_.begin(), links_.end(),
+                     [](const auto& link) { return link->in_contact(); });
+}
+
 void send_pool::finished(send_link& link, std::unique_ptr<send_op> op, const send_result& result) {
   if (result.error == errc::limit_exceeded && links_.size() > 1) {
     // The connection had no channel left for this link: the others carry what it was to send.
@@ -130,11 +152,22 @@ void send_link::start(std::unique_ptr<send_op> op) {
   if (connection_->is_up(channel_)) {
     publish();
   } else {
-    connection_->need(channel_);
+    reach();
   }
 }
 
+void send_link::reach() {
+  lost_ = false;
+  connection_->need(channel_);
+}
+
+bool send_link::in_contact() const noexcept {
+  return !lost_ && misses_ < pool_.settings_->hosts().size();
+}
+
 void send_link::on_up() {
+  lost_ = false;
+  misses_ = 0;
   declared_exchanges_.clear();
   declared_queues_.clear();
   confirming_ = false;
@@ -149,6 +182,12 @@ void send_link::on_down(const trouble& why) {
     if (op_) end(why.error, why.detail);
     return;
   }
+  if (why.what == trouble::scope::connection) {
+    lost_ = true;
+  } else {
+    ++misses_;
+  }
+  if (pool_.on_trouble_ && !in_contact()) pool_.on_trouble_();
   if (!op_) return;
   op_->at = send_op::stage::waiting;
   if (op_->told == nullptr) return end(errc::cancelled, {});

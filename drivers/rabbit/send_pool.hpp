@@ -14,6 +14,10 @@
 //   busy    | connection lost               | busy, published again when the channel is up
 //   busy    | no channel for it             | gone; another link sends its message (the last fails)
 //
+// A pool is in contact with the bus while one link is: from its start or its channel's opening,
+// until its connection is lost or has failed at every host of the URL. A lost link counts again
+// once it has a message to send.
+//
 // Source: _drivers/pool.py, impl_rabbit._ensure_publishing, _publish*, *_send.
 
 #include "drivers/rabbit/connection.hpp"
@@ -70,6 +74,9 @@ class send_pool {
   send_pool(std::shared_ptr<const settings> with, connection_source source);
   ~send_pool();
 
+  /// Whom to tell when a link loses contact with the bus, inside its callback.
+  void on_trouble(std::function<void()> told) { on_trouble_ = std::move(told); }
+
   /// An empty message to fill.
   std::unique_ptr<send_op> prepare();
   /// Sends it. op.told is told, unless abandon()ed.
@@ -77,10 +84,16 @@ class send_pool {
   void recycle(std::unique_ptr<send_op> op);
   /// The owner is no longer interested: an unpublished message is not sent any more.
   void abandon(send_op& op);
+  /// The same for all messages of an owner.
+  void abandon_all(const send_owner& owner);
+  /// Has a link connected before there is a message to send.
+  void reach();
   /// Fails all messages with errc::cancelled (told at once) and removes the links from their
   /// connections.
   void close();
 
+  /// False: no link is in contact with the bus.
+  bool in_contact() const noexcept;
   std::size_t link_count() const noexcept { return links_.size(); }
   std::size_t waiting_count() const noexcept { return waiting_.size(); }
 
@@ -92,6 +105,7 @@ class send_pool {
 
   std::shared_ptr<const settings> settings_;
   connection_source source_;
+  std::function<void()> on_trouble_;
   struct idle {
     send_link* link;
     time_point since;
@@ -110,6 +124,9 @@ class send_link final : private channel_user {
   ~send_link();
 
   void start(std::unique_ptr<send_op> op);
+  /// Connects now rather than later.
+  void reach();
+  bool in_contact() const noexcept;
   std::unique_ptr<send_op> take_op() { return std::move(op_); }
   send_op* op() noexcept { return op_.get(); }
 
@@ -131,8 +148,10 @@ class send_link final : private channel_user {
   std::vector<std::string> declared_exchanges_;  ///< on the channel as it is now
   std::vector<std::string> declared_queues_;     ///< by routing key
   std::uint64_t delivery_tag_ = 0;
-  int failures_ = 0;         ///< attempts failed with this message
-  bool confirming_ = false;  ///< confirm.select was sent on the channel
+  int failures_ = 0;          ///< attempts failed with this message
+  std::uint32_t misses_ = 0;  ///< attempts failed since the channel was up
+  bool lost_ = false;         ///< the connection was, and nobody has wanted it since
+  bool confirming_ = false;   ///< confirm.select was sent on the channel
   bool returned_ = false;
   std::string return_detail_;
 };

@@ -16,6 +16,9 @@ namespace {
 /// A handle is the operation's index and generation; timers use the top bit for the monitor.
 constexpr std::uint64_t monitor_bit = std::uint64_t{1} << 63;
 
+/// Of the look at what is owed: no operation has such a handle.
+constexpr std::uint64_t look_tag = ~std::uint64_t{0};
+
 /// Bytes of a short string, which exchanges and routing keys are.
 constexpr std::size_t name_limit = 255;
 
@@ -50,6 +53,7 @@ rabbit_transport::rabbit_transport(loop& on, std::shared_ptr<const transport_set
       sends_(settings_, [this] { return connection_for(connection::purpose::send); }) {}
 
 rabbit_transport::~rabbit_transport() {
+  if (!answering_.empty()) close_links();
   for (auto& op : operations_) {
     context_.cancel_timer(op.limit);
     context_.cancel_timer(op.monitor);
@@ -245,6 +249,11 @@ void rabbit_transport::fail(std::uint64_t handle, error_code error, std::string_
 }
 
 void rabbit_transport::on_timer(std::uint64_t tag) {
+  if (tag == look_tag) {
+    look_ = 0;
+    if (!owes_answers()) close_links();
+    return;
+  }
   const auto handle = tag & ~monitor_bit;
   operation* mine = find(handle);
   if (mine == nullptr) return;
@@ -391,58 +400,101 @@ std::unique_ptr<drivers::listener> rabbit_transport::listen_for_notifications(
   return made;
 }
 
-void rabbit_transport::forget(rabbit_listener& gone) { std::erase(listeners_, &gone); }
+void rabbit_transport::forget(rabbit_listener& gone) {
+  std::erase(listeners_, &gone);
+  look_again();
+}
+
+// --- closing ----------------------------------------------------------------------------------
+
+/// One close(): runs done once, when the last connection has closed or the limit has passed.
+class rabbit_transport::gathering final : public timer_target,
+                                          public std::enable_shared_from_this<gathering> {
+ public:
+  gathering(rabbit_transport& of, std::function<void()> done)
+      : of_(&of), context_(of.context_), done_(std::move(done)) {}
+
+  void start(duration limit) {
+    self_ = shared_from_this();
+    timer_ = context_.start_timer(steady_clock::now() + limit, *this, 0);
+  }
+  /// The transport closes its links: what is waited for from now on are connections.
+  void add(connection& ending) {
+    ++left_;
+    ending.when_closed([all = shared_from_this()] { all->one_less(); });
+  }
+  void added_all() {
+    of_ = nullptr;
+    one_less();
+  }
+
+ private:
+  void one_less() {
+    if (left_ == 0 || --left_ > 0) return;
+    finish();
+  }
+  void on_timer(std::uint64_t) override {
+    timer_ = 0;
+    const auto keep = self_;
+    if (of_ != nullptr) of_->close_links();
+    if (std::exchange(left_, 0) > 0) finish();
+  }
+  void finish() {
+    context_.cancel_timer(timer_);
+    // From the loop, never inside close().
+    boost::asio::post(context_.asio(), [keep = std::exchange(self_, nullptr)] { keep->done_(); });
+  }
+
+  rabbit_transport* of_;  ///< while it waits for answers
+  io::context& context_;
+  std::function<void()> done_;
+  std::shared_ptr<gathering> self_;
+  std::size_t left_ = 1;
+  loop::timer_id timer_ = 0;
+};
 
 void rabbit_transport::close(duration limit, std::function<void()> done) {
-  closing_ = true;
-  // Replies that listeners still send are cancelled with the pool, so the listeners go first.
+  answering_.push_back(std::make_shared<gathering>(*this, std::move(done)));
+  answering_.back()->start(limit);
+  if (!std::exchange(closing_, true)) {
+    sends_.on_trouble([this] { look_again(); });
+    for (auto* l : std::vector(listeners_)) l->stop();
+    if (replies_) {
+      if (remove_declarations_) replies_->delete_queue();
+      replies_.reset();
+    }
+    for (std::size_t i = 0; i < operations_.size(); ++i) {
+      fail(make_handle(static_cast<std::uint32_t>(i), operations_[i].generation), errc::cancelled,
+           "the transport was closed");
+    }
+  }
+  if (!owes_answers()) close_links();
+}
+
+bool rabbit_transport::owes_answers() const {
+  return sends_.in_contact() &&
+         std::any_of(listeners_.begin(), listeners_.end(), [](const auto* l) { return l->owes(); });
+}
+
+void rabbit_transport::look_again() {
+  // From the loop: this is told inside callbacks of links, which are about to go.
+  if (answering_.empty() || look_ != 0) return;
+  look_ = context_.start_timer(steady_clock::now(), *this, look_tag);
+}
+
+void rabbit_transport::close_links() {
+  context_.cancel_timer(std::exchange(look_, 0));
+  const auto waiting = std::exchange(answering_, {});
+  // Answers that listeners still send are cancelled with the pool, so the listeners go first.
   for (auto* l : std::vector(listeners_)) l->shut();
   sends_.close();
-  if (replies_) {
-    if (remove_declarations_) replies_->delete_queue();
-    replies_.reset();
-  }
-  for (auto& op : std::exchange(queued_, {})) sends_.recycle(std::move(op));
-  for (std::size_t i = 0; i < operations_.size(); ++i) {
-    operations_[i].sending = nullptr;
-    fail(make_handle(static_cast<std::uint32_t>(i), operations_[i].generation), errc::cancelled,
-         "the transport was closed");
-  }
-
-  // Runs done once, when the last connection has closed or the limit has passed.
-  struct gathering final : timer_target, std::enable_shared_from_this<gathering> {
-    std::size_t left = 1;
-    std::function<void()> done;
-    std::shared_ptr<gathering> self;
-    io::context* context = nullptr;
-    loop::timer_id timer = 0;
-    void one_less() {
-      if (left == 0 || --left > 0) return;
-      finish();
+  for (const auto& one : waiting) {
+    for (const auto& weak : connections_) {
+      const auto c = weak.lock();
+      if (c && c->is_ending()) one->add(*c);  // a shared one that others still use goes on
     }
-    void on_timer(std::uint64_t) override {
-      left = 0;
-      timer = 0;
-      finish();
-    }
-    void finish() {
-      context->cancel_timer(timer);
-      // From the loop, never inside close().
-      boost::asio::post(context->asio(), [keep = std::exchange(self, nullptr)] { keep->done(); });
-    }
-  };
-  auto all = std::make_shared<gathering>();
-  all->self = all;
-  all->context = &context_;
-  all->done = std::move(done);
-  all->timer = context_.start_timer(steady_clock::now() + limit, *all, 0);
-  for (auto& weak : connections_) {
-    auto c = weak.lock();
-    if (!c || !c->is_ending()) continue;  // a shared one that others still use goes on
-    ++all->left;
-    c->when_closed([all] { all->one_less(); });
+    one->added_all();
   }
-  all->one_less();
 }
 
 }  // namespace ombt::drivers::rabbit

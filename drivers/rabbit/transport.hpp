@@ -14,6 +14,14 @@
 //   any        | time limit, monitor's limit | ended (messaging_timeout, or bus_unreachable)
 //
 // A cast or notification is a call that ends with its confirm.
+//
+//   closing   | on                                      | next
+//   ----------+-----------------------------------------+------------------------------------------
+//   in use    | close(): operations end, listeners stop | answering, or closed if nothing is owed
+//   answering | nothing is owed, or the bus is away     | closed: links and their connections
+//   answering | a close()'s limit                       | closed: answers not yet out are dropped
+//   closed    | last connection closed, or limit        | each close()'s done has run
+//
 // Source: amqpdriver.AMQPDriverBase (_send, ReplyWaiter.wait).
 
 #include "drivers/rabbit/reply_link.hpp"
@@ -23,6 +31,7 @@
 
 #include <boost/unordered/unordered_flat_map.hpp>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -68,6 +77,8 @@ class rabbit_transport final : public drivers::transport,
   bool listener_is_alone() const noexcept;
   std::string exchange_of(const target& t) const;
   void forget(rabbit_listener& gone);
+  /// A stopped listener owes less, or the bus may be out of reach: closing may be able to go on.
+  void look_again();
 
  private:
   struct operation {
@@ -88,6 +99,8 @@ class rabbit_transport final : public drivers::transport,
     std::size_t operator()(const wire::oslo::hex_id& id) const noexcept;
   };
 
+  class gathering;
+
   std::uint64_t start(completion& done, std::uint64_t tag, const call_options& options);
   operation* find(std::uint64_t handle);
   void submit(std::uint64_t handle, std::unique_ptr<send_op> op, const call_options& options);
@@ -101,6 +114,8 @@ class rabbit_transport final : public drivers::transport,
   void on_reply() override;
   void on_reply_trouble(const trouble& why) override;
   void on_timer(std::uint64_t tag) override;
+  bool owes_answers() const;
+  void close_links();
 
   io::context& context_;
   thread_state& thread_;
@@ -116,6 +131,8 @@ class rabbit_transport final : public drivers::transport,
   std::vector<std::weak_ptr<connection>> connections_;  ///< all that this transport uses
   std::weak_ptr<connection> lean_;                      ///< topology lean: the one
   std::vector<rabbit_listener*> listeners_;
+  std::vector<std::shared_ptr<gathering>> answering_;  ///< close()s that wait for answers
+  loop::timer_id look_ = 0;                            ///< sees whether they may go on
   bool remove_declarations_ = false;
   bool closing_ = false;
 };

@@ -15,20 +15,29 @@ using drivers::target;
 /// arrives after its end is dropped.
 class fake_listener final : public drivers::listener {
  public:
+  /// What the listeners of a transport share with it.
+  struct siblings {
+    std::vector<fake_listener*> all;
+    std::function<void()> ended;  ///< one of them has ended a request, or is gone
+  };
+
   struct state {
     fake_listener* self = nullptr;
   };
 
-  fake_listener(fake_bus& bus, drivers::loop& on, target at, drivers::request_handler* requests,
-                drivers::notification_handler* notifications, std::vector<std::string> priorities)
+  fake_listener(fake_bus& bus, drivers::loop& on, std::shared_ptr<siblings> family, target at,
+                drivers::request_handler* requests, drivers::notification_handler* notifications,
+                std::vector<std::string> priorities)
       : bus_(bus),
         loop_(on),
+        family_(std::move(family)),
         at_(std::move(at)),
         requests_(requests),
         notifications_(notifications),
         priorities_(std::move(priorities)),
         state_(std::make_shared<state>()) {
     state_->self = this;
+    family_->all.push_back(this);
     const std::lock_guard lock(bus_.mutex_);
     bus_.listeners_.push_back(this);
     if (bus_.stalled_) return;
@@ -50,7 +59,22 @@ class fake_listener final : public drivers::listener {
     state_->self = nullptr;
     std::erase(bus_.listeners_, this);
     bus_.unended_ -= pending_.size();
+    std::erase(family_->all, this);
+    if (family_->ended) family_->ended();
   }
+
+  /// Takes nothing more.
+  void stop() {
+    const std::lock_guard lock(bus_.mutex_);
+    stopped_ = true;
+    std::erase(bus_.listeners_, this);
+  }
+  /// Calls that it took and has not answered.
+  bool owes() const {
+    return std::any_of(pending_.begin(), pending_.end(), [](const auto& p) { return p.second; });
+  }
+  /// Answers nothing more.
+  void shut() { shut_ = true; }
 
   bool takes(const sent_message& m) const {
     if (m.what == sent_message::kind::notify) {
@@ -90,6 +114,11 @@ class fake_listener final : public drivers::listener {
 
  private:
   void arrive(std::uint64_t operation_id, const sent_message& m) {
+    if (stopped_) {  // it was on its way: for another listener
+      const std::lock_guard lock(bus_.mutex_);
+      if (operation_id != 0) bus_.deliver(operation_id, m);
+      return;
+    }
     ++counters_.received;
     const drivers::request_id id{++next_slot_, 1};
     pending_[id.slot] = operation_id;
@@ -140,11 +169,13 @@ class fake_listener final : public drivers::listener {
 
   void end(drivers::request_id id, const scripted_outcome& outcome) {
     const auto operation_id = drop(id);
-    if (operation_id && *operation_id != 0) bus_.finish(*operation_id, outcome);
+    if (operation_id && *operation_id != 0 && !shut_) bus_.finish(*operation_id, outcome);
+    if (family_->ended) family_->ended();
   }
 
   fake_bus& bus_;
   drivers::loop& loop_;
+  std::shared_ptr<siblings> family_;
   target at_;
   drivers::request_handler* requests_;
   drivers::notification_handler* notifications_;
@@ -153,12 +184,20 @@ class fake_listener final : public drivers::listener {
   drivers::listener_counters counters_;
   std::map<std::uint32_t, std::uint64_t> pending_;
   std::uint32_t next_slot_ = 0;
+  bool stopped_ = false;
+  bool shut_ = false;
 };
 
-class fake_transport final : public drivers::transport {
+class fake_transport final : public drivers::transport, private drivers::timer_target {
  public:
-  fake_transport(fake_bus& bus, drivers::loop& on) : bus_(bus), loop_(on) {}
+  fake_transport(fake_bus& bus, drivers::loop& on) : bus_(bus), loop_(on) {
+    listeners_->ended = [this] {
+      if (!owes()) closed();
+    };
+  }
   ~fake_transport() override {
+    closed();
+    listeners_->ended = {};
     const std::lock_guard lock(bus_.mutex_);
     std::erase_if(bus_.operations_, [this](const auto& o) { return o.second.from == this; });
   }
@@ -194,15 +233,16 @@ class fake_transport final : public drivers::transport {
   }
   std::unique_ptr<drivers::listener> listen(const target& at, const drivers::serve_options&,
                                             drivers::request_handler& handler) override {
-    return std::make_unique<fake_listener>(bus_, loop_, at, &handler, nullptr,
+    return std::make_unique<fake_listener>(bus_, loop_, listeners_, at, &handler, nullptr,
                                            std::vector<std::string>{});
   }
   std::unique_ptr<drivers::listener> listen_for_notifications(
       const target& at, const std::vector<std::string>& priorities, std::string_view /*pool*/,
       drivers::notification_handler& handler) override {
-    return std::make_unique<fake_listener>(bus_, loop_, at, nullptr, &handler, priorities);
+    return std::make_unique<fake_listener>(bus_, loop_, listeners_, at, nullptr, &handler,
+                                           priorities);
   }
-  void close(drivers::duration, std::function<void()> done) override {
+  void close(drivers::duration limit, std::function<void()> done) override {
     const std::lock_guard lock(bus_.mutex_);
     scripted_outcome cancelled;
     cancelled.error = errc::cancelled;
@@ -211,9 +251,10 @@ class fake_transport final : public drivers::transport {
       if (op.from == this) mine.push_back(id);
     }
     for (const std::uint64_t id : mine) bus_.finish(id, cancelled);
-    ++bus_.closed_;
-    if (remove_) ++bus_.removed_;
-    loop_.post(std::move(done));
+    for (fake_listener* l : listeners_->all) l->stop();
+    closing_.push_back(
+        {std::move(done), loop_.start_timer(drivers::steady_clock::now() + limit, *this, 0)});
+    if (!owes()) closed();
   }
   void remove_declarations(bool yes) override { remove_ = yes; }
   const drivers::transport_counters& counters() const noexcept override { return counters_; }
@@ -224,6 +265,31 @@ class fake_transport final : public drivers::transport {
   drivers::loop& loop() { return loop_; }
 
  private:
+  struct closing {
+    std::function<void()> done;
+    drivers::loop::timer_id limit;
+  };
+
+  bool owes() const {
+    return std::any_of(listeners_->all.begin(), listeners_->all.end(),
+                       [](const fake_listener* l) { return l->owes(); });
+  }
+  void on_timer(std::uint64_t) override { closed(); }
+  void closed() {
+    if (closing_.empty()) return;
+    for (fake_listener* l : listeners_->all) l->shut();
+    {
+      const std::lock_guard lock(bus_.mutex_);
+      if (!std::exchange(counted_, true)) {
+        ++bus_.closed_;
+        if (remove_) ++bus_.removed_;
+      }
+    }
+    for (auto& one : std::exchange(closing_, {})) {
+      loop_.cancel_timer(one.limit);
+      loop_.post(std::move(one.done));
+    }
+  }
   void start(sent_message message, drivers::completion& done, std::uint64_t tag) {
     bus_.start({std::move(message), this, &done, tag});
   }
@@ -231,7 +297,10 @@ class fake_transport final : public drivers::transport {
   fake_bus& bus_;
   drivers::loop& loop_;
   drivers::transport_counters counters_;
+  std::shared_ptr<fake_listener::siblings> listeners_ = std::make_shared<fake_listener::siblings>();
+  std::vector<closing> closing_;
   bool remove_ = false;
+  bool counted_ = false;  ///< as closed
 };
 
 std::unique_ptr<drivers::transport> fake_bus::make(drivers::loop& on) {

@@ -3,7 +3,8 @@
 // A bus in memory behind drivers::transport, for tests of agents: listeners of the same exchange
 // and topic share what is sent, operations can be scripted to fail or to hang, and everything that
 // was sent is on record. Messages travel by loop.post(), so agents may live on several loops.
-// No reconnects, acknowledgements or confirms: those are the drivers' business.
+// No reconnects, acknowledgements or confirms: those are the drivers' business. A transport closes
+// as drivers/transport.hpp says: its listeners answer the calls that they have first.
 
 #include "wire/json/value.hpp"
 
@@ -63,6 +64,7 @@ class fake_bus {
   /// Requests that listeners got and have not ended.
   std::size_t unended() const;
   int transports_made() const;
+  /// Those that have nothing left to answer.
   int transports_closed() const;
   int declarations_removed() const;
   std::vector<drivers::target> listening() const;

@@ -256,6 +256,56 @@ TEST_CASE_METHOD(server_fixture, "A server can go with requests in work") {
   CHECK(bus.unended() == 0);
 }
 
+TEST_CASE_METHOD(server_fixture, "A server that is told to go answers the calls in work first") {
+  settings.takes = agents::service_time::parse("1s");
+  const auto server = serving();
+  std::vector<caller> callers(3);
+  const std::string args = arguments();
+  drivers::request_message r;
+  r.method = "echo";
+  r.args_json = args;
+  for (auto& c : callers) peer->call(settings.at, r, {}, c, 0);
+  cast("noop", args);
+  REQUIRE(bus.unended() == 4);
+  bool closed = false;
+  SECTION("and is gone once it has") {
+    bool answered_before = false;
+    server->stop(std::chrono::seconds(60), [&] {
+      closed = true;
+      answered_before = callers.back().got.has_value();
+    });
+    CHECK(server->current() == receiver::state::closing);
+    caller late;
+    peer->call(settings.at, r, {}, late, 0);
+    REQUIRE(drive(loop, [&] { return closed; }));
+    CHECK(answered_before);
+    for (const auto& c : callers) {
+      REQUIRE(c.got);
+      CHECK(c.got->result == "\"XXX\"");
+    }
+    REQUIRE(late.got);
+    CHECK(late.got->error == errc::messaging_timeout);  // nobody listens any more
+  }
+  SECTION("but not beyond its limit") {
+    server->stop(std::chrono::milliseconds(10), [&] { closed = true; });
+    REQUIRE(drive(loop, [&] { return closed; }));
+    REQUIRE(drive(loop, [&] { return bus.unended() == 0; }));
+    for (const auto& c : callers) CHECK_FALSE(c.got);
+  }
+  CHECK(server->current() == receiver::state::closed);
+}
+
+TEST_CASE_METHOD(server_fixture, "A server that owes nothing goes at once") {
+  settings.takes = agents::service_time::parse("60s");
+  const auto server = serving();
+  cast("noop", arguments());  // nobody waits for its end
+  CHECK(bus.unended() == 1);
+  CHECK(call("self_ready", "{}").result == "true");
+  bool closed = false;
+  server->stop(std::chrono::seconds(60), [&] { closed = true; });
+  REQUIRE(drive(loop, [&] { return closed; }));
+}
+
 TEST_CASE_METHOD(server_fixture,
                  "A listener that is refused for good fails the server, with the reason") {
   bus.refuse_listeners(errc::authentication_failed, "127.0.0.1:5672: ACCESS_REFUSED");
