@@ -153,6 +153,37 @@ std::size_t most_channels_of_a_thread(const fleet_plan& plan) {
   return channels.empty() ? 0 : *std::max_element(channels.begin(), channels.end());
 }
 
+std::size_t least_descriptors(const fleet_plan& plan) {
+  constexpr std::size_t of_a_process = 16;
+  constexpr std::size_t of_a_thread = 4;
+  std::size_t connections = 0;
+  switch (plan.bus->topology.mode) {
+    case drivers::topology::kind::oslo:
+      for (const auto& agent : plan.agents) {
+        const bool rpc =
+            agent.kind == agent_kind::rpc_client || agent.kind == agent_kind::rpc_server;
+        connections += rpc ? 2 : 1;
+      }
+      break;
+    case drivers::topology::kind::lean:
+      connections = plan.agents.size();
+      break;
+    case drivers::topology::kind::shared:
+      connections = static_cast<std::size_t>(plan.bus->topology.connections) * plan.threads();
+      break;
+  }
+  return of_a_process + of_a_thread * plan.threads() + connections + (plan.control_bus ? 1 : 0);
+}
+
+void check_descriptors(const fleet_plan& plan, std::size_t limit) {
+  const std::size_t needed = least_descriptors(plan);
+  if (needed <= limit) return;
+  throw configuration_error("the agents need " + std::to_string(needed) +
+                            " file descriptors at least, and the limit of this process is " +
+                            std::to_string(limit) +
+                            ": raise it (ulimit -n), or choose another --topology");
+}
+
 fleet_plan make_fleet_plan(fleet_options options) {
   check_range("the number of RPC clients", options.rpc_clients, 0, most_agents);
   check_range("the number of RPC servers", options.rpc_servers, 0, most_agents);
@@ -163,8 +194,8 @@ fleet_plan make_fleet_plan(fleet_options options) {
   if (options.rpc_clients + options.rpc_servers + options.listeners + options.notifiers == 0) {
     throw configuration_error("no agents asked for");
   }
-  if (options.topic.empty()) throw configuration_error("the topic is empty");
-  check_name("the topic", options.topic);
+  const auto topic_problem = control::topic_problem(options.topic);
+  if (!topic_problem.empty()) throw configuration_error("--topic: " + std::string(topic_problem));
   check_name("the name", options.name);
   check_name("the pool", options.pool);
 

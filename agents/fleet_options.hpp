@@ -76,6 +76,12 @@ struct fleet_plan {
 /// with replies, up to one for each of its slots.
 std::size_t most_channels_of_a_thread(const fleet_plan& plan);
 
+/// File descriptors that the agents need when each of them has worked: an RPC server may take more,
+/// up to its pool of connections.
+std::size_t least_descriptors(const fleet_plan& plan);
+/// Throws configuration_error if that is above limit: later a connection would fail in a run.
+void check_descriptors(const fleet_plan& plan, std::size_t limit);
+
 /// Checks everything that can be checked without a bus, and names the agents:
 /// "ombt-<topic>-<Kind>-<host>-<pid>-<hex32>" or the name given, with "-<number>" where there are
 /// several. In topology shared:N the agents of a thread must find room on N connections of

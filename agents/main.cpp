@@ -33,7 +33,7 @@ constexpr const char* examples =
     "  Servers that take 5 ms on average for each request, and a file of every message a server:\n"
     "    ombt-agent --rpc-server 4 --service-time exp:5ms --output 'server-%n.jsonl'\n"
     "\n"
-    "The agents leave on the controller's shutdown, SIGTERM or SIGINT.\n"
+    "The agents leave on the controller's shutdown, SIGTERM, SIGINT or SIGHUP.\n"
     "Exit status: 0 left as told, 1 the bus or an agent failed, 2 a setting is wrong.\n";
 
 }  // namespace

@@ -10,8 +10,10 @@
 #include <csignal>
 #include <cstdio>
 #include <exception>
+#include <limits>
 #include <memory>
 #include <sys/resource.h>
+#include <utility>
 
 namespace ombt::agents {
 namespace {
@@ -31,11 +33,11 @@ void describe(std::string_view program, const fleet_plan& plan) {
 
 }  // namespace
 
-void raise_descriptor_limit() noexcept {
+std::size_t raise_descriptor_limit() noexcept {
   rlimit limit = {};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= limit.rlim_max) return;
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return std::numeric_limits<std::size_t>::max();
+  const rlim_t before = std::exchange(limit.rlim_cur, limit.rlim_max);
+  return ::setrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : before;
 }
 
 int run_fleet(std::string_view program, const fleet_options& options, bool background, bool debug,
@@ -50,10 +52,12 @@ int run_fleet(std::string_view program, const fleet_options& options, bool backg
   }
   if (in_process) in_process();
   std::signal(SIGPIPE, SIG_IGN);
-  raise_descriptor_limit();
+  const std::size_t descriptors = raise_descriptor_limit();
   std::unique_ptr<fleet> agents;
   try {
-    agents = std::make_unique<fleet>(make_fleet_plan(options));
+    fleet_plan plan = make_fleet_plan(options);
+    check_descriptors(plan, descriptors);
+    agents = std::make_unique<fleet>(std::move(plan));
   } catch (const configuration_error& e) {
     link.failed(program, exit_configuration, wire::oslo::mask_passwords(e.what()));
     return exit_configuration;

@@ -5,6 +5,7 @@
 
 #include "agents/fleet_options.hpp"
 
+#include <cstddef>
 #include <functional>
 #include <string_view>
 
@@ -22,7 +23,8 @@ inline constexpr int exit_configuration = 2;  ///< nothing was started
 int run_fleet(std::string_view program, const fleet_options& options, bool background,
               bool debug = false, const std::function<void()>& in_process = {});
 
-/// Raises the soft limit on open files to the hard one: an agent takes several connections.
-void raise_descriptor_limit() noexcept;
+/// Raises the soft limit on open files to the hard one: an agent takes several connections. Returns
+/// the limit as it is then.
+std::size_t raise_descriptor_limit() noexcept;
 
 }  // namespace ombt::agents

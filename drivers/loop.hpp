@@ -43,7 +43,8 @@ class loop {
   void stop();
   /// Queues work for this loop's thread; callable from any thread.
   void post(std::function<void()> work);
-  /// Calls `handler` once on this loop when one of SIGINT, SIGTERM arrives.
+  /// Calls `handler` once on this loop when one of SIGINT, SIGTERM and, if it
+  /// is not ignored, SIGHUP arrives.
   void on_termination(std::function<void(int signal)> handler);
 
   using timer_id = std::uint64_t;

@@ -107,6 +107,11 @@ void context::arm() {
 
 void context::on_termination(std::function<void(int)> handler) {
   signals_.emplace(*io_, SIGINT, SIGTERM);
+  // A terminal that was closed; under nohup it stays ignored.
+  struct sigaction hang_up {};
+  if (::sigaction(SIGHUP, nullptr, &hang_up) == 0 && hang_up.sa_handler != SIG_IGN) {
+    signals_->add(SIGHUP);
+  }
   signals_->async_wait(
       [handler = std::move(handler)](const boost::system::error_code& error, int signal) {
         if (!error) handler(signal);

@@ -304,7 +304,7 @@ class Leaving(BusTest):
         return [q["name"] for q in bus.listing("list_queues", "name") if part in q["name"]]
 
     def test_signals_close_cleanly_and_leave_nothing_of_their_own(self):
-        for how in (signal.SIGTERM, signal.SIGINT):
+        for how in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             with self.subTest(signal=how):
                 self.topic = bus.unique("t")
                 replies = self.queues("reply_")

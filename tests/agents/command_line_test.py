@@ -5,6 +5,7 @@
 OMBT_AGENT names the program."""
 
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -92,6 +93,8 @@ class Refused(unittest.TestCase):
                 (client + ("--timeout", "soon"), "--timeout"),
                 (client + ("--service-time", "5"), "service time"),
                 (client + ("--topic", ""), "topic"),
+                (client + ("--topic", "my topic"), "--topic"),
+                (client + ("--topic", "t" * 65), "--topic"),
                 (client + ("--output", "/no/such/folder/file"), "/no/such/folder/file"),
                 (client + ("--output", "x-%z"), "%n")):
             with self.subTest(arguments=arguments):
@@ -117,6 +120,16 @@ class Refused(unittest.TestCase):
         self.assertEqual(result.returncode, 1, result)
         self.assertNotIn("shared", result.stderr)
         self.assertGreater(len(peer.connections), 0)
+
+    def test_agents_that_need_more_files_than_they_may_open_are_refused(self):
+        def few():
+            resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+        for extra in ((), ("--daemon",)):
+            result = subprocess.run([AGENT, "--rpc-client", "30", *extra], capture_output=True,
+                                    text=True, timeout=60, check=False, preexec_fn=few)
+            self.assertEqual((result.returncode, result.stdout), (2, ""), result)
+            self.assertRegex(result.stderr, "^ombt-agent: the agents need 81 file descriptors at "
+                             r"least, .* is 64: .*ulimit -n.*\n$")
 
     def test_the_environment_is_checked_as_the_options_are(self):
         self.refused("--rpc-client", "1", env={"OMBT_URL": "gopher://x"}, says="gopher")

@@ -107,7 +107,7 @@ TEST_CASE("A setting that cannot be used is refused in one line that names it") 
       {"topic", [](auto& o) { o.topic = ""; }},
       {"topic", [](auto& o) { o.topic = "a\nb"; }},
       {"name", [](auto& o) { o.name = "a\tb"; }},
-      {"too long", [](auto& o) { o.topic = std::string(200, 't'); }},
+      {"--topic: expected 1 to 64 bytes", [](auto& o) { o.topic = std::string(65, 't'); }},
       {"too long", [](auto& o) { o.name = std::string(240, 'n'); }},
       {"http", [](auto& o) { o.url = "http://localhost"; }},
       {"port", [](auto& o) { o.url = "rabbit://localhost:99999"; }},
@@ -131,6 +131,28 @@ TEST_CASE("A setting that cannot be used is refused in one line that names it") 
       CHECK(std::string(e.what()).find('\n') == std::string::npos);
     }
   }
+}
+
+TEST_CASE("The file descriptors that agents need are counted by topology") {
+  fleet_options o;
+  o.rpc_clients = 3;
+  o.rpc_servers = 2;
+  o.listeners = 4;
+  o.notifiers = 5;
+  o.threads = 2;
+  const auto connections = [&o](const char* topology) {
+    o.topology = topology;
+    return agents::least_descriptors(make_fleet_plan(o)) - (16 + 2 * 4);
+  };
+  CHECK(connections("oslo") == 2 * (3 + 2) + 4 + 5 + 1);
+  CHECK(connections("lean") == 3 + 2 + 4 + 5 + 1);
+  CHECK(connections("shared:3") == 3 * 2 + 1);
+  o.control = false;
+  CHECK(connections("shared:3") == 3 * 2);
+  const auto plan = make_fleet_plan(o);
+  CHECK_NOTHROW(agents::check_descriptors(plan, agents::least_descriptors(plan)));
+  CHECK_THROWS_AS(agents::check_descriptors(plan, agents::least_descriptors(plan) - 1),
+                  configuration_error);
 }
 
 TEST_CASE("The channels of a thread are counted as its agents may hold them") {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // ombt-bus: a private message bus for a command, a test or a session. Options only; the work is
 // the supervisor's.
+#include "agents/command_line_mask.hpp"
 #include "tools/ombt-bus/supervisor.hpp"
 
 #include <CLI/CLI.hpp>
@@ -91,5 +92,6 @@ int main(int argc, char** argv) {
     return 2;
   }
   options.rabbit.port = static_cast<std::uint16_t>(port);
+  ombt::agents::mask_command_line(argc, argv);  // the command's URLs
   return ombt::tools::bus::supervise(options);
 }

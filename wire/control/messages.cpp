@@ -193,6 +193,14 @@ std::optional<agent_kind> agent_kind_from(std::string_view name) noexcept {
   return find_name<agent_kind>(kind_names, name);
 }
 
+std::string_view topic_problem(std::string_view topic) noexcept {
+  if (topic.empty() || topic.size() > 64) return "expected 1 to 64 bytes";
+  const bool plain = std::all_of(topic.begin(), topic.end(), [](char c) {
+    return static_cast<unsigned char>(c) > 0x20 && c != 0x7f;
+  });
+  return plain ? std::string_view{} : "no spaces or control characters, please";
+}
+
 std::string agent_topic(agent_kind kind, std::string_view topic, bool unique) {
   return joined({"client-", wire_name(kind), "-", unique ? std::string_view{"singleton"} : topic});
 }

@@ -90,12 +90,22 @@ class BusTest(unittest.TestCase):
                             os.path.join(self.scripts, "rabbitmq-server"))
         return out
 
-    def start(self, *arguments, mode="good", **options):
-        process = subprocess.Popen([PROGRAM, "rabbit", *arguments], text=True,
+    def start(self, *arguments, mode="good", program=None, **options):
+        process = subprocess.Popen([program or PROGRAM, "rabbit", *arguments], text=True,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                    env=self.environment(mode), **options)
         self.started.append(process)
         return process
+
+    def written(self, word):
+        """Whether the bus's database holds a word on its disk: it is written some time later."""
+        for folder, _, names in os.walk(self.bus_folder()):
+            for name in names:
+                if name.endswith((".LOG", ".DCL", ".DCD")):
+                    with open(os.path.join(folder, name), "rb") as file:
+                        if word in file.read():
+                            return True
+        return False
 
     def run_bus(self, *arguments, mode="good", status=0, **options):
         process = self.start(*arguments, mode=mode, **options)
@@ -211,6 +221,15 @@ class Command(BusTest):
         out, err = process.communicate("typed\n", timeout=60)
         self.assertEqual("typed\n--port 1 2 --\n", out)
         self.assertEqual("", err)
+
+    def test_passwords_of_the_command_are_not_shown_in_its_own_command_line(self):
+        url = "rabbit://user:secret@host/"
+        out, _ = self.run_bus("--", "sh", "-c", 'tr "\\0" " " <"/proc/$OMBT_BUS_SUPERVISOR/cmdline"; '
+                              'echo "$1"', "sh", url)
+        shown, given = out.split(" sh rabbit://")
+        self.assertNotIn("secret", shown)
+        self.assertTrue(given.startswith("user:***@host/"), out)
+        self.assertIn(url, given)
 
     def test_the_command_finds_the_bus_and_keeps_its_own_home(self):
         out, _ = self.run_bus("--", "env")
@@ -394,6 +413,7 @@ class RealBroker(BusTest):
             channel.queue_declare("kept", durable=True, auto_delete=False)
             channel.basic_publish_confirm(amqp.Message("still here", delivery_mode=2),
                                           routing_key="kept")
+        wait_until(lambda: self.written(b"kept"), "for the queue on the disk")
         with open(pid_file) as file:
             before = int(file.read())
         os.kill(before, signal.SIGKILL)
@@ -411,7 +431,9 @@ class RealBroker(BusTest):
             nobody = 65534
             for folder in (self.folder, self.temporary):
                 os.chown(folder, nobody, nobody)
-            options = {"user": nobody, "group": nobody, "extra_groups": [], "cwd": "/"}
+            # Who may not look into the folder that this was built in.
+            program = shutil.copy(PROGRAM, self.folder)
+            options = {"program": program, "user": nobody, "group": nobody, "extra_groups": [], "cwd": "/"}
         out, err = self.run_bus("--", "sh", "-c", "id -u; " + RABBITMQCTL + " -q list_users",
                                 mode=None, **options)
         self.assertIn("guest", out)
