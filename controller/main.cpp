@@ -51,8 +51,9 @@ void add_common_options(CLI::App& app, settings& s) {
       ->type_name("S")
       ->capture_default_str();
   app.add_option("--expect", s.expect,
-                 "instead of --idle, wait for N agents (of the kinds that the test needs), or of "
-                 "a KIND: rpc-client, rpc-server, listener, notifier; may be repeated")
+                 "wait for N agents (of the kinds that the test needs), or of a KIND: rpc-client, "
+                 "rpc-server, listener, notifier; a test then begins without --idle; may be "
+                 "repeated")
       ->type_name("N|KIND=N")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);

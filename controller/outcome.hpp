@@ -52,8 +52,8 @@ struct outcome {
   std::uint64_t expected = 0;  ///< messages that the servers should have had
   std::uint64_t received = 0;  ///< messages that they had
   bool polled = false;         ///< servers were asked after the run
-  /// In what the run fell short: agents that vanished, messages that failed or are not accounted
-  /// for.
+  /// In what the run fell short: agents that vanished, messages that failed, are not accounted for
+  /// or are too many.
   std::vector<std::string> problems;
   /// What was not taken, and why not a problem: results of other runs, twice the same pong, …
   std::uint64_t foreign_results = 0;

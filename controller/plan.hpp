@@ -39,7 +39,7 @@ struct plan {
   std::string topic = "test-topic";
   bool unique = false;
   wire::control::test_parameters parameters;
-  /// Quiet time that ends the roll call, where nothing is expected.
+  /// Quiet time that ends the roll call, where a test expects nothing, and of status and shutdown.
   duration idle = std::chrono::seconds{2};
   /// Limit of each phase (session.hpp says of which).
   duration timeout = std::chrono::seconds{60};

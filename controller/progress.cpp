@@ -12,7 +12,7 @@ std::string progress_text(phase p, session::progress how_far) {
   const std::string of = done + " of " + std::to_string(how_far.total);
   switch (p) {
     case phase::roll_call:
-      out += ": " + done + " agents";
+      out += ": " + done + (how_far.done == 1 ? " agent" : " agents");
       break;
     case phase::resetting:
       out += ": " + of;

@@ -44,7 +44,10 @@ std::string key_of(agent_kind kind, const std::string& name) {
 }  // namespace
 
 session::session(plan what, wire::control::reply_address own, std::string run_id, time_point now)
-    : plan_{std::move(what)}, own_{std::move(own)}, run_id_{std::move(run_id)} {
+    : plan_{std::move(what)},
+      own_{std::move(own)},
+      run_id_{std::move(run_id)},
+      ends_when_quiet_{plan_.expect.empty()} {
   enter(phase::connecting, now);
 }
 
@@ -87,7 +90,7 @@ std::optional<time_point> session::next_deadline() const noexcept {
   if (finished()) return {};
   time_point at = phase_limit_;
   if (retry_at_) at = std::min(at, *retry_at_);
-  if (phase_ == phase::roll_call && plan_.expect.empty() && casts_pending_ == 0 && !retry_at_) {
+  if (phase_ == phase::roll_call && ends_when_quiet_ && !pings_unsent()) {
     at = std::min(at, last_news_ + plan_.idle);
   }
   return at;
@@ -106,17 +109,16 @@ void session::tick(time_point now) {
       }
       break;
     case phase::roll_call:
-      if (over && (casts_pending_ > 0 || retry_at_) && plan_.expect.empty()) {
-        fail("the roll call could not be sent within " + seconds_text(plan_.timeout) +
+      if (over && !expectations_met()) {
+        fail(expectations_unmet(now));
+      } else if (over && pings_unsent()) {
+        fail("the roll call could not be sent within " + seconds_text(waited(now)) +
              (bus_error_.empty() ? "" : ": " + bus_error_));
-      } else if (over && !plan_.expect.empty()) {
-        fail(expectations_unmet());
       } else if (over) {
         after_roll_call(now);
       } else if (retry) {
         ping_all(now);
-      } else if (plan_.expect.empty() && casts_pending_ == 0 && !retry_at_ &&
-                 now >= last_news_ + plan_.idle) {
+      } else if (ends_when_quiet_ && !pings_unsent() && now >= last_news_ + plan_.idle) {
         after_roll_call(now);
       }
       break;
@@ -194,7 +196,10 @@ void session::on_complete(std::uint64_t tag, error_code error, std::string_view 
       if (!error) {
         outcome_.connected = true;
         enter(phase::roll_call, now);
-        phase_limit_ = now + std::max(plan_.timeout, plan_.idle);
+        // A test that expects agents has no quiet time to wait for.
+        if (ends_when_quiet_ || !test_of(plan_.what)) {
+          phase_limit_ = now + std::max(plan_.timeout, plan_.idle);
+        }
         retry_gap_ = std::max<duration>(plan_.idle, 1s);
         ping_all(now);
       } else if (is_final(error)) {
@@ -213,6 +218,7 @@ void session::on_complete(std::uint64_t tag, error_code error, std::string_view 
       casts_pending_ = std::max(0, casts_pending_ - 1);
       if (error) {
         if (is_final(error)) return fail("the roll call could not be sent: " + bus_error_);
+        ping_failed_ = true;
         retry_at_ = now + retry_pause;
       }
       // The quiet time begins when the last question is out.
@@ -240,13 +246,14 @@ void session::on_complete(std::uint64_t tag, error_code error, std::string_view 
 
 void session::ping_all(time_point now) {
   retry_at_.reset();
+  ping_failed_ = false;
   std::string args;
   wire::control::append_reply_addr_args(args, own_);
   for (const agent_kind kind : agent_kinds) {
     send(purpose::ping, method::client_ping, kind, args);
     ++casts_pending_;
   }
-  if (!plan_.expect.empty()) {
+  if (!ends_when_quiet_) {
     // An agent that starts later has not heard the first question.
     retry_at_ = now + retry_gap_;
     retry_gap_ *= 2;
@@ -293,7 +300,11 @@ void session::on_pong(const wire::control::client_pong_request& pong, time_point
 }
 
 void session::end_roll_call_if_met(time_point now) {
-  if (!plan_.expect.empty() && expectations_met()) after_roll_call(now);
+  if (ends_when_quiet_ || !expectations_met() || !needed_kinds_there()) return;
+  if (test_of(plan_.what)) return after_roll_call(now);
+  // Who is there is the whole answer: an expectation that is met does not cut it short.
+  ends_when_quiet_ = true;
+  if (!ping_failed_) retry_at_.reset();
 }
 
 void session::after_roll_call(time_point now) {
@@ -317,7 +328,7 @@ void session::after_roll_call(time_point now) {
                " visible: no " + std::string{words(kind)} + " answered on topic " +
                wire::control::agent_topic(kind, plan_.topic, plan_.unique) + " (exchange " +
                std::string{wire::control::control_exchange} + ") within " +
-               seconds_text(now - phase_began_ > plan_.idle + 1s ? now - phase_began_ : plan_.idle);
+               seconds_text(waited(now));
   }
   if (!missing.empty()) return fail(missing);
   enter(phase::resetting, now);

@@ -15,6 +15,9 @@
 // unaccounted for leaving     | shutdown to all kinds      | the bus has taken them | failure
 // finished    | -                          |                                        |
 //
+// With expectations the roll call also needs an agent of each kind that the test needs; status and
+// shutdown go on until it is quiet once what they expect is there.
+//
 // status ends after roll_call, shutdown goes from there to leaving. Every phase's limit is
 // plan.timeout, except that a run has in addition the pauses it must make (count x pause), and
 // that each client's result gives the others the timeout anew.
@@ -123,7 +126,14 @@ class session {
   agent_record* find_or_add(wire::control::agent_kind kind, const std::string& name, bool pong);
   void take(agent_record& from, side& into, const wire::control::client_result_request& result);
   bool expectations_met() const noexcept;
-  std::string expectations_unmet() const;
+  std::string expectations_unmet(time_point now) const;
+  /// True if each kind that the test cannot do without has answered.
+  bool needed_kinds_there() const noexcept;
+  /// True if a question of the roll call has not been taken by the bus.
+  bool pings_unsent() const noexcept { return casts_pending_ > 0 || ping_failed_; }
+  /// How long the phase has waited, to be told: its limit, or what has gone by of it.
+  duration waited(time_point now) const noexcept;
+  bool more_than_expected() const noexcept;
   std::uint64_t expected_messages() const noexcept;
 
   // What is known of an agent beside its record.
@@ -135,6 +145,7 @@ class session {
   plan plan_;
   wire::control::reply_address own_;
   std::string run_id_;
+  bool ends_when_quiet_;  ///< the roll call: nothing is expected, or status has found all of it
   phase phase_ = phase::connecting;
   time_point phase_began_;
   time_point phase_limit_;
@@ -144,6 +155,7 @@ class session {
   bool listening_ = false;
   int self_tries_ = 0;
   bool self_check_pending_ = false;
+  bool ping_failed_ = false;      ///< a ping of the last round was not taken, it is sent again
   int casts_pending_ = 0;         ///< pings or shutdowns not yet taken by the bus
   std::string bus_error_;         ///< last error of an action
   std::uint64_t waiting_ = 0;     ///< agents with waited_for

@@ -14,6 +14,11 @@ using wire::control::words;
 
 constexpr std::size_t names_in_problems = 20;
 
+/// "1 agent", "3 agents"
+std::string count_text(std::uint64_t number, std::string_view noun) {
+  return std::to_string(number) + ' ' + std::string{noun} + (number == 1 ? "" : "s");
+}
+
 }  // namespace
 
 std::string seconds_text(duration d) {
@@ -64,13 +69,26 @@ bool session::expectations_met() const noexcept {
   });
 }
 
-std::string session::expectations_unmet() const {
-  std::string out = "not all expected agents answered within " + seconds_text(plan_.timeout) + ": ";
+bool session::needed_kinds_there() const noexcept {
+  return std::all_of(agent_kinds.begin(), agent_kinds.end(), [&](agent_kind kind) {
+    return !plan_.needs(kind) || outcome_.count(kind) > 0;
+  });
+}
+
+duration session::waited(time_point now) const noexcept {
+  if (now >= phase_limit_) return phase_limit_ - phase_began_;
+  // Rounded down: no answer came within what is told.
+  const auto gone = std::chrono::duration_cast<std::chrono::milliseconds>(now - phase_began_);
+  const auto step = gone < std::chrono::milliseconds{100} ? 1 : 100;
+  return std::chrono::milliseconds{gone.count() / step * step};
+}
+
+std::string session::expectations_unmet(time_point now) const {
+  std::string out = "not all expected agents answered within " + seconds_text(waited(now)) + ": ";
   std::string wanted;
   for (const expectation& e : plan_.expect) {
     if (!wanted.empty()) wanted += ", ";
-    wanted += std::to_string(e.count) + ' ';
-    wanted += e.kind ? std::string{words(*e.kind)} + "s" : std::string{"agents"};
+    wanted += count_text(e.count, e.kind ? words(*e.kind) : "agent");
   }
   out += "expected " + wanted + "; answered ";
   bool first = true;
@@ -78,7 +96,7 @@ std::string session::expectations_unmet() const {
     if (!plan_.needs(kind) && test_of(plan_.what)) continue;
     if (!first) out += ", ";
     first = false;
-    out += std::to_string(outcome_.count(kind)) + ' ' + std::string{words(kind)} + "s (topic " +
+    out += count_text(outcome_.count(kind), words(kind)) + " (topic " +
            wire::control::agent_topic(kind, plan_.topic, plan_.unique) + ')';
   }
   if (!bus_error_.empty()) out += "; " + bus_error_;
@@ -96,6 +114,20 @@ std::uint64_t session::expected_messages() const noexcept {
     }
   }
   return sent * servers;
+}
+
+bool session::more_than_expected() const noexcept {
+  if (outcome_.received <= outcome_.expected) return false;
+  // A call that failed may have arrived, and what a client sent that did not report is not known.
+  if (outcome_.clients.results.msgs_fail > 0 || outcome_.agents_refused > 0) return false;
+  return std::none_of(
+      outcome_.agents.begin(), outcome_.agents.end(), [&](const agent_record& agent) {
+        const bool client = agent.kind == wire::control::client_kind(*test_of(plan_.what));
+        // A server that joined in a fanout has its copies, which were not expected.
+        return client ? agent.missing
+                      : plan_.what == task::rpc_fanout && agent.reports > 0 &&
+                            !agent.answered_roll_call;
+      });
 }
 
 void session::mark_missing() {
@@ -120,8 +152,8 @@ void session::finish() {
                                 seconds_text(plan_.timeout));
   }
   if (missing > names_in_problems) {
-    outcome_.problems.push_back("and " + std::to_string(missing - names_in_problems) +
-                                " more agents did not answer");
+    outcome_.problems.push_back("and " + count_text(missing - names_in_problems, "more agent") +
+                                " did not answer");
   }
   const auto& clients = outcome_.clients.results;
   if (clients.msgs_fail > 0) {
@@ -134,6 +166,11 @@ void session::finish() {
                                 std::to_string(outcome_.expected) +
                                 " messages are not accounted for by the receivers within " +
                                 seconds_text(plan_.timeout));
+  }
+  if (more_than_expected()) {
+    outcome_.problems.push_back(
+        count_text(outcome_.received - outcome_.expected, "more message") +
+        " than expected arrived at the receivers: another run, or agents of the same name");
   }
 }
 

@@ -9,14 +9,14 @@
 #include "drivers/transport.hpp"
 
 #include <cmath>
+#include <filesystem>
+#include <system_error>
 
 namespace ombt::controller {
 namespace {
 
 // The payload travels in run_test too, beside some hundred bytes and within the body limit.
 constexpr long long longest_payload = static_cast<long long>(wire::control::data_limit) - 65'536;
-// Names hold the topic twice: in the routing key <topic>.<name>.
-constexpr std::size_t longest_topic = 64;
 
 std::string number_text(double number) {
   std::string out;
@@ -43,14 +43,20 @@ void check_between(std::string_view option, long long value, long long least, lo
 }
 
 void check_topic(const std::string& topic) {
-  if (topic.empty() || topic.size() > longest_topic) {
-    throw configuration_error("--topic: expected 1 to " + std::to_string(longest_topic) + " bytes");
-  }
-  for (const char c : topic) {
-    if (static_cast<unsigned char>(c) <= 0x20 || c == 0x7f) {
-      throw configuration_error("--topic: no spaces or control characters, please");
-    }
-  }
+  const auto problem = wire::control::topic_problem(topic);
+  if (!problem.empty()) throw configuration_error("--topic: " + std::string(problem));
+}
+
+/// As far as the names tell, taken from the working directory; "-" is standard output.
+bool same_file(const std::string& a, const std::string& b) {
+  if (a.empty() || b.empty()) return false;
+  if (a == "-" || b == "-") return a == b;
+  const auto normal = [](const std::string& name) {
+    std::error_code none;
+    const auto whole = std::filesystem::absolute(name, none);
+    return (none ? std::filesystem::path{name} : whole).lexically_normal();
+  };
+  return normal(a) == normal(b);
 }
 
 plan make_plan(const settings& given) {
@@ -103,6 +109,9 @@ checked_settings check_settings(const settings& given) {
   out.masked_url = bus.url.masked();
   out.masked_control_url = control->messaging.url.masked();
   out.control_bus = std::move(control);
+  if (same_file(given.output, given.json)) {
+    throw configuration_error("--json and --output name the same file: " + given.json);
+  }
   if (!given.output.empty()) out.output = whole_file(given.output, "--output");
   if (!given.json.empty()) out.json = whole_file(given.json, "--json");
   return out;

@@ -189,7 +189,7 @@ std::string status_report(const plan& what, const outcome& found, bool names) {
   std::string out;
   std::size_t total = 0;
   for (const agent_record& agent : found.agents) total += agent.answered_roll_call ? 1 : 0;
-  append_format(out, "%zu agents on topic ", total);
+  append_format(out, "%zu agent%s on topic ", total, total == 1 ? "" : "s");
   out += what.topic;
   out += what.unique ? " (unique)\n" : "\n";
   for (const agent_kind kind : agent_kinds) {
@@ -224,7 +224,8 @@ std::string status_report(const plan& what, const outcome& found, bool names) {
 
 std::string shutdown_report(const outcome& found) {
   std::string out;
-  append_format(out, "%zu agents told to leave\n", found.agents.size());
+  append_format(out, "%zu agent%s told to leave\n", found.agents.size(),
+                found.agents.size() == 1 ? "" : "s");
   return out;
 }
 

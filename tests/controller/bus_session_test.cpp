@@ -122,7 +122,7 @@ TEST_CASE("status sees every agent, shutdown sends them away") {
   CHECK(status.count(agent_kind::listener) == 2);
   CHECK(status.agents.size() == 7);
   auto expecting = plan_for(task::shutdown);
-  expecting.idle = 1h;
+  expecting.idle = 200ms;
   expecting.expect = {controller::expectation::parse("7")};
   const auto shutdown = run(bus, expecting);
   CHECK(shutdown.ok());

@@ -201,6 +201,9 @@ TEST_CASE("status lists agents by kind, host and process") {
   CHECK(has(names, "  host b  process 20  2 agents\n    " + found.agents[0].name + "\n    " +
                        found.agents[2].name + "\n"));
   CHECK(shutdown_report(found) == "5 agents told to leave\n");
+  found.agents.resize(1);
+  CHECK(status_report(plan_of(task::status), found, false).starts_with("1 agent on topic t\n"));
+  CHECK(shutdown_report(found) == "1 agent told to leave\n");
 }
 
 TEST_CASE("the JSON report holds the same, with a schema version and milliseconds") {
@@ -276,6 +279,7 @@ TEST_CASE("the option --output has a line a phase, agent name to results") {
 TEST_CASE("progress says how far each phase is") {
   CHECK(progress_text(phase::connecting, {}) == "connecting");
   CHECK(progress_text(phase::roll_call, {4, 0}) == "roll call: 4 agents");
+  CHECK(progress_text(phase::roll_call, {1, 0}) == "roll call: 1 agent");
   CHECK(progress_text(phase::resetting, {1, 2}) == "resetting servers: 1 of 2");
   CHECK(progress_text(phase::running, {3, 10}) == "running: 3 of 10 clients done");
   CHECK(progress_text(phase::polling, {30, 100}) ==

@@ -375,8 +375,8 @@ TEST_CASE("what is expected and does not come by the timeout is told in numbers"
   s.pass(1s);
   REQUIRE(s.machine.finished());
   CHECK(s.found().failure ==
-        "not all expected agents answered within 10 s: expected 5 agents, 1 RPC servers; answered "
-        "1 RPC clients (topic client-RPCClient-t), 0 RPC servers (topic client-RPCServer-t)");
+        "not all expected agents answered within 10 s: expected 5 agents, 1 RPC server; answered "
+        "1 RPC client (topic client-RPCClient-t), 0 RPC servers (topic client-RPCServer-t)");
 }
 
 TEST_CASE("status ends with the roll call, and counts every kind as expected") {
@@ -396,6 +396,7 @@ TEST_CASE("status ends with the roll call, and counts every kind as expected") {
   e.connect();
   e.pong(agent_kind::listener, "l");
   e.pong(agent_kind::notifier, "n");
+  e.pass(2s);
   CHECK(e.machine.finished());
   CHECK(e.found().ok());
 

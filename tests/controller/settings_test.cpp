@@ -115,6 +115,17 @@ TEST_CASE("each setting that cannot be used is named in one line") {
       {"nowhere.conf", [](settings& s) { s.oslo_config = "/nowhere.conf"; }},
       {"--json /nowhere/x", [](settings& s) { s.json = "/nowhere/x"; }},
       {"--output /tmp", [](settings& s) { s.output = "/tmp"; }},
+      {"same file",
+       [](settings& s) {
+         s.json = "/tmp/report";
+         s.output = "/tmp/./x/../report";
+       }},
+      {"same file",
+       [](settings& s) {
+         s.json = "./report";
+         s.output = "report";
+       }},
+      {"same file", [](settings& s) { s.json = s.output = "-"; }},
       {"port", [](settings& s) { s.url = "rabbit://host:99999"; }},
       {"port", [](settings& s) { s.control_url = "rabbit://host:x"; }},
   };
@@ -127,6 +138,16 @@ TEST_CASE("each setting that cannot be used is named in one line") {
     CHECK(why.find('\n') == std::string::npos);
     CHECK(why.find('\x1b') == std::string::npos);
   }
+}
+
+TEST_CASE("the report and the output may go to two files, or one of them to standard output") {
+  auto s = call();
+  s.json = "/tmp/report";
+  CHECK(refusal(s) == "");
+  s.output = "-";
+  CHECK(refusal(s) == "");
+  s.output = "/tmp/report.output";
+  CHECK(refusal(s) == "");
 }
 
 TEST_CASE("an expectation is a number, or a kind and a number") {
