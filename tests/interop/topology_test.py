@@ -270,16 +270,16 @@ class FewChannels(unittest.TestCase):
 
 
     def test_a_server_with_a_single_channel_for_replies_sends_them_all_over_it(self):
-        # One channel to listen and two for each of 4 clients leave 1, where 4 replies at once
-        # would have taken 4.
+        # 9 channels to listen leave 1, where 4 replies at once would have taken 4.
         vhost = bus.unique("control")
         control = bus.add_vhost(vhost) + "?" + "&".join("%s=%d" % o for o in ONE_TO_SEND.items())
         self.addCleanup(bus.ctl, "delete_vhost", vhost)
-        counts = {"RPCServer": 1, "RPCClient": 4}
-        agents = NativeAgents(self.topic, False, counts, control=control, topology="shared:1",
-                              **{"service-time": "10ms"})
+        agents = NativeAgents(self.topic, False, {"RPCServer": 1, "Listener": 8}, control=control,
+                              topology="shared:1", **{"service-time": "10ms"})
         self.addCleanup(agents.kill)
-        controller = NativeController(self.topic, False, counts)
+        clients = NativeAgents(self.topic, False, {"RPCClient": 4}, control=control)
+        self.addCleanup(clients.kill)
+        controller = NativeController(self.topic, False, {"RPCServer": 1, "RPCClient": 4})
         controller.common += ["--control", control]
         found = controller.run("call", 50)
         self.assertEqual((found["sent"], found["received"], found["failed"]), (200, 200, 0), found)
