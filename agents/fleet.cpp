@@ -29,16 +29,17 @@ drivers::duration close_limit_for(std::size_t agents) {
       std::chrono::seconds{5} + std::chrono::milliseconds{4} * static_cast<std::int64_t>(agents),
       std::chrono::seconds{60});
 }
-/// What there is to say of a bus that nothing went wrong with.
-std::string silence_of(const std::shared_ptr<const drivers::transport_settings>& bus) {
-  return bus->messaging.url.masked() + " has not answered";
-}
 /// And control after them.
 constexpr drivers::duration control_close_limit = std::chrono::seconds{2};
 /// How long threads have to say what their agents wait for.
 constexpr drivers::duration answer_limit = std::chrono::milliseconds{300};
 /// This much later even the loops that do not answer are stopped.
 constexpr drivers::duration stop_patience = std::chrono::seconds{5};
+
+/// What there is to say of a bus that nothing went wrong with.
+std::string silence_of(const std::shared_ptr<const drivers::transport_settings>& bus) {
+  return bus->messaging.url.masked() + " has not answered";
+}
 
 /// One I/O thread.
 struct io_thread {

@@ -107,13 +107,13 @@ void name_agents(fleet_plan& plan) {
   }
 }
 
-std::size_t channels_of(agent_kind kind, const oslo::messaging_options& with) {
+/// Links of an agent that has worked (docs/design.md), an RPC server with so many for its replies.
+std::size_t links_of(agent_kind kind, std::size_t for_replies) {
   switch (kind) {
     case agent_kind::rpc_client:
       return 2;  // replies, sends
     case agent_kind::rpc_server:
-      return 1 + static_cast<std::size_t>(std::min(with.rabbit.rpc_conn_pool_size,
-                                                   with.defaults.executor_thread_pool_size));
+      return 1 + for_replies;
     case agent_kind::listener:
     case agent_kind::notifier:
       return 1;
@@ -146,9 +146,12 @@ std::size_t fleet_plan::threads() const noexcept {
 }
 
 std::size_t most_channels_of_a_thread(const fleet_plan& plan) {
+  const auto& with = plan.bus->messaging;
+  const auto for_replies = static_cast<std::size_t>(
+      std::min(with.rabbit.rpc_conn_pool_size, with.defaults.executor_thread_pool_size));
   std::vector<std::size_t> channels(plan.threads());
   for (std::size_t i = 0; i < plan.agents.size(); ++i) {
-    channels[plan.thread_of(i)] += channels_of(plan.agents[i].kind, plan.bus->messaging);
+    channels[plan.thread_of(i)] += links_of(plan.agents[i].kind, for_replies);
   }
   return channels.empty() ? 0 : *std::max_element(channels.begin(), channels.end());
 }
@@ -159,11 +162,7 @@ std::size_t least_descriptors(const fleet_plan& plan) {
   std::size_t connections = 0;
   switch (plan.bus->topology.mode) {
     case drivers::topology::kind::oslo:
-      for (const auto& agent : plan.agents) {
-        const bool rpc =
-            agent.kind == agent_kind::rpc_client || agent.kind == agent_kind::rpc_server;
-        connections += rpc ? 2 : 1;
-      }
+      for (const auto& agent : plan.agents) connections += links_of(agent.kind, 1);
       break;
     case drivers::topology::kind::lean:
       connections = plan.agents.size();
@@ -194,8 +193,7 @@ fleet_plan make_fleet_plan(fleet_options options) {
   if (options.rpc_clients + options.rpc_servers + options.listeners + options.notifiers == 0) {
     throw configuration_error("no agents asked for");
   }
-  const auto topic_problem = control::topic_problem(options.topic);
-  if (!topic_problem.empty()) throw configuration_error("--topic: " + std::string(topic_problem));
+  control::check_topic(options.topic);
   check_name("the name", options.name);
   check_name("the pool", options.pool);
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/progress.hpp"
 
+#include "controller/session_text.hpp"
+
 #include <cstdio>
 #include <unistd.h>
 
@@ -12,7 +14,7 @@ std::string progress_text(phase p, session::progress how_far) {
   const std::string of = done + " of " + std::to_string(how_far.total);
   switch (p) {
     case phase::roll_call:
-      out += ": " + done + (how_far.done == 1 ? " agent" : " agents");
+      out += ": " + count_text(how_far.done, "agent");
       break;
     case phase::resetting:
       out += ": " + of;

@@ -14,12 +14,11 @@ using wire::control::words;
 
 constexpr std::size_t names_in_problems = 20;
 
-/// "1 agent", "3 agents"
+}  // namespace
+
 std::string count_text(std::uint64_t number, std::string_view noun) {
   return std::to_string(number) + ' ' + std::string{noun} + (number == 1 ? "" : "s");
 }
-
-}  // namespace
 
 std::string seconds_text(duration d) {
   const double seconds = std::chrono::duration<double>(d).count();

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Words that a session uses in its failures and problems. Pure functions.
+// Words that a session and its reports have in common. Pure functions.
 
 #include "controller/plan.hpp"
 
+#include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace ombt::controller {
 
 /// "60 s", "0.3 s"
 std::string seconds_text(duration d);
+/// "1 agent", "3 agents"
+std::string count_text(std::uint64_t number, std::string_view noun);
 
 }  // namespace ombt::controller

@@ -42,11 +42,6 @@ void check_between(std::string_view option, long long value, long long least, lo
   }
 }
 
-void check_topic(const std::string& topic) {
-  const auto problem = wire::control::topic_problem(topic);
-  if (!problem.empty()) throw configuration_error("--topic: " + std::string(problem));
-}
-
 /// As far as the names tell, taken from the working directory; "-" is standard output.
 bool same_file(const std::string& a, const std::string& b) {
   if (a.empty() || b.empty()) return false;
@@ -64,7 +59,7 @@ plan make_plan(const settings& given) {
   const auto what = task_from(given.task);
   if (!what) throw configuration_error("unknown command " + given.task);
   out.what = *what;
-  check_topic(given.topic);
+  wire::control::check_topic(given.topic);
   out.topic = given.topic;
   out.unique = given.unique;
   out.timeout = seconds_between("--timeout", given.timeout, 0.001, 1e6);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/text_report.hpp"
 
+#include "controller/session_text.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -189,8 +191,7 @@ std::string status_report(const plan& what, const outcome& found, bool names) {
   std::string out;
   std::size_t total = 0;
   for (const agent_record& agent : found.agents) total += agent.answered_roll_call ? 1 : 0;
-  append_format(out, "%zu agent%s on topic ", total, total == 1 ? "" : "s");
-  out += what.topic;
+  out += count_text(total, "agent") + " on topic " + what.topic;
   out += what.unique ? " (unique)\n" : "\n";
   for (const agent_kind kind : agent_kinds) {
     // By host, then process id; names chosen by hand tell neither and come last.
@@ -213,8 +214,8 @@ std::string status_report(const plan& what, const outcome& found, bool names) {
         continue;
       }
       out += "  host " + host;
-      append_format(out, "  process %lld  %zu agent%s\n", static_cast<long long>(pid), p.agents,
-                    p.agents == 1 ? "" : "s");
+      append_format(out, "  process %lld  %s\n", static_cast<long long>(pid),
+                    count_text(p.agents, "agent").c_str());
       if (!names) continue;
       for (const std::string* name : p.names) out += "    " + *name + '\n';
     }
@@ -223,10 +224,7 @@ std::string status_report(const plan& what, const outcome& found, bool names) {
 }
 
 std::string shutdown_report(const outcome& found) {
-  std::string out;
-  append_format(out, "%zu agent%s told to leave\n", found.agents.size(),
-                found.agents.size() == 1 ? "" : "s");
-  return out;
+  return count_text(found.agents.size(), "agent") + " told to leave\n";
 }
 
 }  // namespace ombt::controller

@@ -143,22 +143,7 @@ class Link:
             self.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-class Server(stubs.Stub):
-    """A stub that has left accept() when its socket is closed. Else that call could go on with the
-    number of a later socket, and take a connection of another test."""
-
-    def __enter__(self):
-        self.thread = threading.Thread(target=self._accept, daemon=True)
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.socket.shutdown(socket.SHUT_RDWR)
-        self.thread.join()
-        self.socket.close()
-
-
-class Proxy(Server):
+class Proxy(stubs.Stub):
     """Ends TLS in front of the bus, a thread a connection."""
 
     def __init__(self, context):

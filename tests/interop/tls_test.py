@@ -17,7 +17,7 @@ import unittest.mock
 import bus
 import stubs
 from peers import PATIENCE, Peer
-from tls_proxy import FALSE_RECORD, GARBAGE, HALF_A_RECORD, Certificates, Link, Proxy, Server
+from tls_proxy import FALSE_RECORD, GARBAGE, HALF_A_RECORD, Certificates, Link, Proxy
 from wrong_peer_test import BIN, SECRET, run
 
 NAMED = {"messaging_timeout", "delivery_failure", "connection_lost", "bus_unreachable"}
@@ -46,7 +46,7 @@ class TlsTest(unittest.TestCase):
         return proxy.__enter__()
 
     def stub(self, serve):
-        stub = Server(serve)
+        stub = stubs.Stub(serve)
         self.addCleanup(stub.__exit__)
         return stub.__enter__()
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "wire/control/messages.hpp"
 
+#include "wire/configuration_error.hpp"
+
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -12,6 +14,7 @@ constexpr std::string_view native_suffix = "-native";
 constexpr std::size_t hex_length = 32;
 constexpr std::size_t tag_length = 16;
 constexpr std::size_t run_limit = 64;
+constexpr std::size_t longest_topic = 64;
 
 constexpr std::array<std::string_view, 4> kind_names = {"RPCClient", "RPCServer", "Listener",
                                                         "Notifier"};
@@ -193,12 +196,14 @@ std::optional<agent_kind> agent_kind_from(std::string_view name) noexcept {
   return find_name<agent_kind>(kind_names, name);
 }
 
-std::string_view topic_problem(std::string_view topic) noexcept {
-  if (topic.empty() || topic.size() > 64) return "expected 1 to 64 bytes";
+void check_topic(std::string_view topic) {
+  if (topic.empty() || topic.size() > longest_topic) {
+    throw configuration_error("--topic: expected 1 to " + std::to_string(longest_topic) + " bytes");
+  }
   const bool plain = std::all_of(topic.begin(), topic.end(), [](char c) {
     return static_cast<unsigned char>(c) > 0x20 && c != 0x7f;
   });
-  return plain ? std::string_view{} : "no spaces or control characters, please";
+  if (!plain) throw configuration_error("--topic: no spaces or control characters, please");
 }
 
 std::string agent_topic(agent_kind kind, std::string_view topic, bool unique) {

@@ -56,9 +56,9 @@ std::string_view wire_name(agent_kind kind) noexcept;
 std::string_view words(agent_kind kind) noexcept;
 std::optional<agent_kind> agent_kind_from(std::string_view wire_name) noexcept;
 
-/// Empty if agents and controllers may be given this topic, else why not: names hold it twice, in
-/// the routing key <topic>.<name>, and they are shown on terminals.
-std::string_view topic_problem(std::string_view topic) noexcept;
+/// Throws configuration_error for a topic that agents and controllers may not be given: names hold
+/// it twice, in the routing key <topic>.<name>, and they are shown on terminals.
+void check_topic(std::string_view topic);
 /// Topic on which the agents of a kind listen for control: "client-<Kind>-<topic>", with unique
 /// "client-<Kind>-singleton".
 std::string agent_topic(agent_kind kind, std::string_view topic, bool unique);

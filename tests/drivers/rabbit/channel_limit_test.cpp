@@ -1,105 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // A broker that allows fewer channels on a connection than its links want: who gets one, what the
-// others are told, and that nobody waits. The broker is a script on loopback that answers what it
-// is asked; a real one is in tests/interop/topology_test.py.
+// others are told, and that nobody waits. A real broker is in tests/interop/topology_test.py.
 #include "drivers/rabbit/connection.hpp"
 
 #include "tests/agents/drive.hpp"
-#include "tests/wire/amqp091/script.hpp"
+#include "tests/drivers/rabbit/scripted_broker.hpp"
 
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/write.hpp>
 #include <catch2/catch.hpp>
 
-#include <list>
+#include <array>
 
 using namespace ombt;
 using namespace ombt::drivers;
 using namespace ombt::drivers::rabbit;
-namespace asio = boost::asio;
-namespace script = wire::amqp091::script;
-using asio::ip::tcp;
 using tests::drive;
 using tests::settle;
 
 namespace {
-
-/// Proposes a channel_max and opens every channel that it is asked to open.
-class broker {
- public:
-  explicit broker(asio::io_context& on)
-      : acceptor_(on, tcp::endpoint(asio::ip::make_address("127.0.0.1"), 0)) {
-    accept();
-  }
-  std::uint16_t port() const { return acceptor_.local_endpoint().port(); }
-  void drop_all() {
-    for (auto& p : peers_) p.socket.close();
-  }
-  unsigned channel_max = 0;      ///< for the connections to come
-  std::vector<unsigned> opened;  ///< channels, in the order asked for, of all connections
-
- private:
-  struct peer {
-    tcp::socket socket;
-    std::string in;
-    std::array<char, 4096> buffer{};
-    bool greeted = false;
-  };
-  static unsigned number(std::string_view bytes, std::size_t at, int size) {
-    unsigned value = 0;
-    for (int i = 0; i < size; ++i) value = value << 8 | static_cast<unsigned char>(bytes[at++]);
-    return value;
-  }
-
-  void accept() {
-    acceptor_.async_accept([this](const error_code& error, tcp::socket socket) {
-      if (error) return;
-      peers_.push_back({std::move(socket), {}, {}, false});
-      read(peers_.back());
-      accept();
-    });
-  }
-  void read(peer& p) {
-    p.socket.async_read_some(asio::buffer(p.buffer),
-                             [this, &p](const error_code& error, std::size_t n) {
-                               if (error) return;
-                               p.in.append(p.buffer.data(), n);
-                               const std::string out = answer(p);
-                               error_code ignored;
-                               asio::write(p.socket, asio::buffer(out), ignored);
-                               read(p);
-                             });
-  }
-  std::string answer(peer& p) {
-    std::string out;
-    if (!p.greeted && p.in.size() >= 8) {
-      p.greeted = true;
-      p.in.erase(0, 8);
-      out += script::start();
-    }
-    while (p.in.size() >= 7) {
-      const std::size_t size = number(p.in, 3, 4);
-      if (p.in.size() < size + 8) break;
-      if (p.in[0] == 1) {
-        out += answer(number(p.in, 1, 2), number(p.in, 7, 2), number(p.in, 9, 2));
-      }
-      p.in.erase(0, size + 8);
-    }
-    return out;
-  }
-  std::string answer(unsigned channel, unsigned class_id, unsigned method_id) {
-    if (class_id == 10 && method_id == 11) return script::tune(channel_max);
-    if (class_id == 10 && method_id == 40) return script::open_ok();
-    if (class_id == 10 && method_id == 50) return script::connection_close_ok();
-    if (class_id == 20 && method_id == 40) return script::channel_close_ok(channel);
-    if (class_id != 20 || method_id != 10) return {};
-    opened.push_back(channel);
-    return script::channel_open_ok(channel);
-  }
-
-  tcp::acceptor acceptor_;
-  std::list<peer> peers_;
-};
 
 struct user final : channel_user {
   int up = 0;
@@ -122,7 +39,7 @@ struct bed {
   loop on;
   amqp::thread_memory memory;
   std::shared_ptr<monitor> told = std::make_shared<monitor>();
-  broker bus{on.context().asio()};
+  tests::scripted_broker bus{on.context().asio()};
   std::shared_ptr<connection> c;
 
   bed(unsigned channel_max, const char* topology) {

@@ -31,6 +31,8 @@ class scripted_broker {
   bool confirms = true;                ///< false: kept until confirm_all()
   bool returns = false;                ///< mandatory messages come back as unroutable
   bool greets = true;                  ///< false: nothing is said on connections to come
+  unsigned channel_max = 2047;         ///< for the connections to come
+  std::vector<unsigned> opened;        ///< channels, in the order asked for, of all connections
   int consuming = 0;                   ///< consumers whose channel is open
   int acknowledged = 0;                ///< deliveries
   int connections = 0;                 ///< made so far
@@ -60,10 +62,14 @@ class scripted_broker {
       if (std::exchange(p.kept_waiting, false)) send(p, script::start());
     }
   }
+  /// Connections break; it goes on listening.
+  void drop_all() {
+    for (auto& p : peers_) p.socket.close();
+  }
   /// Gone: connections break, nobody listens any more.
   void die() {
     acceptor_.close();
-    for (auto& p : peers_) p.socket.close();
+    drop_all();
   }
 
  private:
@@ -138,12 +144,13 @@ class scripted_broker {
     using script::u32;
     switch (class_id * 1000 + method_id) {
       case 10011:
-        return script::tune();
+        return script::tune(channel_max);
       case 10040:
         return script::open_ok();
       case 10050:
         return script::connection_close_ok();
       case 20010:
+        opened.push_back(channel);
         return script::channel_open_ok(channel);
       case 20040:
         consuming -= std::exchange(p.consumers[channel], 0);
