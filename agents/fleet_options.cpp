@@ -193,6 +193,12 @@ fleet_plan make_fleet_plan(fleet_options options) {
   if (options.rpc_clients + options.rpc_servers + options.listeners + options.notifiers == 0) {
     throw configuration_error("no agents asked for");
   }
+  if (options.rpc_servers == 0 && !options.service_time.empty()) {
+    throw configuration_error("--service-time is for RPC servers, and none was asked for");
+  }
+  if (options.listeners == 0 && !options.pool.empty()) {
+    throw configuration_error("--pool is for listeners, and none was asked for");
+  }
   control::check_topic(options.topic);
   check_name("the name", options.name);
   check_name("the pool", options.pool);

@@ -1,21 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // ombt-agent: any number of test agents in one process. The command line, and nothing else.
-#include "wire/oslo/transport_url.hpp"
-
-#include "agents/command_line_mask.hpp"
 #include "agents/run_fleet.hpp"
+#include "tools/command_line/help_format.hpp"
+#include "tools/command_line/mask.hpp"
+#include "tools/command_line/read.hpp"
 
 #include <CLI/CLI.hpp>
 
-#include <cstdio>
 #include <string>
 
 namespace {
 
 constexpr const char* description =
-    "Runs test agents on a message bus: RPC servers that answer, RPC clients that call,\n"
-    "notifiers and listeners. They do nothing by themselves; ombt-controller (or ombt's own\n"
-    "controller) finds them by their topic and has them run a test.";
+    "Runs test agents on a message bus: RPC servers that answer, RPC clients that\n"
+    "call, notifiers and listeners. They do nothing by themselves; ombt-controller\n"
+    "(or ombt's own controller) finds them by their topic and has them run a test.";
 
 constexpr const char* examples =
     "Examples:\n"
@@ -26,15 +25,16 @@ constexpr const char* examples =
     "  Then, from anywhere that reaches the bus:\n"
     "    ombt-controller --url rabbit://localhost rpc-call --calls 1000\n"
     "    ombt-controller --url rabbit://localhost shutdown\n"
-    "  A thousand clients with one connection each on four I/O threads, their control traffic\n"
-    "  on another bus:\n"
-    "    ombt-agent --url rabbit://bus:5672 --control rabbit://other:5672 --rpc-client 1000 \\\n"
-    "      --topology lean --threads 4\n"
-    "  Servers that take 5 ms on average for each request, and a file of every message a server:\n"
+    "  A thousand clients with one connection each on four I/O threads, their control\n"
+    "  traffic on another bus:\n"
+    "    ombt-agent --url rabbit://bus:5672 --control rabbit://other:5672 \\\n"
+    "      --rpc-client 1000 --topology lean --threads 4\n"
+    "  Servers that take 5 ms on average for each request, and a file of every\n"
+    "  message a server:\n"
     "    ombt-agent --rpc-server 4 --service-time exp:5ms --output 'server-%n.jsonl'\n"
     "\n"
     "The agents leave on the controller's shutdown, SIGTERM, SIGINT or SIGHUP.\n"
-    "Exit status: 0 left as told, 1 the bus or an agent failed, 2 a setting is wrong.\n";
+    "Exit status: 0 left as told, 1 the bus or an agent failed, 2 a setting is wrong.";
 
 }  // namespace
 
@@ -45,7 +45,7 @@ int main(int argc, char** argv) {
   CLI::App app(description, "ombt-agent");
   app.footer(examples);
   app.set_version_flag("--version", "ombt-agent " OMBT_VERSION);
-  app.get_formatter()->column_width(28);
+  app.formatter(ombt::tools::help_format());
 
   app.add_option("--rpc-server", options.rpc_servers, "RPC servers to run")->type_name("N");
   app.add_option("--rpc-client", options.rpc_clients, "RPC clients to run")->type_name("N");
@@ -98,23 +98,14 @@ int main(int argc, char** argv) {
   app.add_flag("--daemon", background, "return when the agents are ready, and leave them running");
   app.add_flag("--debug", debug, "say on standard error what is used");
 
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& e) {
-    if (e.get_exit_code() == 0) return app.exit(e);
-    const auto strange = app.remaining();
-    const std::string why = strange.empty() ? e.what() : "unknown option " + strange.front();
-    std::fprintf(stderr, "ombt-agent: %s (see ombt-agent --help)\n",
-                 ombt::wire::oslo::mask_passwords(why).c_str());
-    return ombt::agents::exit_configuration;
+  if (const auto status = ombt::tools::read_command_line(app, {argv + 1, argv + argc})) {
+    return *status;
   }
-  ombt::agents::mask_command_line(argc, argv);
+  ombt::tools::mask_command_line(argc, argv);
   if (options.rpc_servers == 0 && options.rpc_clients == 0 && options.listeners == 0 &&
       options.notifiers == 0) {
-    std::fprintf(stderr,
-                 "ombt-agent: no agents asked for: give --rpc-server, --rpc-client, --listener or "
-                 "--notifier (see ombt-agent --help)\n");
-    return ombt::agents::exit_configuration;
+    return ombt::tools::refuse_command_line(
+        app, "no agents asked for: give --rpc-server, --rpc-client, --listener or --notifier");
   }
   return ombt::agents::run_fleet("ombt-agent", options, background, debug);
 }

@@ -4,15 +4,15 @@
 #include "wire/configuration_error.hpp"
 #include "wire/oslo/transport_url.hpp"
 
+#include "drivers/descriptor_limit.hpp"
+
 #include "agents/daemon.hpp"
 #include "agents/fleet.hpp"
 
 #include <csignal>
 #include <cstdio>
 #include <exception>
-#include <limits>
 #include <memory>
-#include <sys/resource.h>
 #include <utility>
 
 namespace ombt::agents {
@@ -33,13 +33,6 @@ void describe(std::string_view program, const fleet_plan& plan) {
 
 }  // namespace
 
-std::size_t raise_descriptor_limit() noexcept {
-  rlimit limit = {};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return std::numeric_limits<std::size_t>::max();
-  const rlim_t before = std::exchange(limit.rlim_cur, limit.rlim_max);
-  return ::setrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : before;
-}
-
 int run_fleet(std::string_view program, const fleet_options& options, bool background, bool debug,
               const std::function<void()>& in_process) {
   startup_link link;
@@ -52,7 +45,7 @@ int run_fleet(std::string_view program, const fleet_options& options, bool backg
   }
   if (in_process) in_process();
   std::signal(SIGPIPE, SIG_IGN);
-  const std::size_t descriptors = raise_descriptor_limit();
+  const std::size_t descriptors = drivers::raise_descriptor_limit();
   std::unique_ptr<fleet> agents;
   try {
     fleet_plan plan = make_fleet_plan(options);

@@ -23,8 +23,4 @@ inline constexpr int exit_configuration = 2;  ///< nothing was started
 int run_fleet(std::string_view program, const fleet_options& options, bool background,
               bool debug = false, const std::function<void()>& in_process = {});
 
-/// Raises the soft limit on open files to the hard one: an agent takes several connections. Returns
-/// the limit as it is then.
-std::size_t raise_descriptor_limit() noexcept;
-
 }  // namespace ombt::agents

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // ombt-controller: finds agents, has them run a test, reports. The command line, and nothing else.
-#include "wire/oslo/transport_url.hpp"
-
-#include "agents/command_line_mask.hpp"
 #include "controller/settings.hpp"
+#include "tools/command_line/help_format.hpp"
+#include "tools/command_line/mask.hpp"
+#include "tools/command_line/read.hpp"
 
 #include <CLI/CLI.hpp>
 
-#include <cstdio>
 #include <string>
 
 namespace {
@@ -15,21 +14,23 @@ namespace {
 using ombt::controller::settings;
 
 constexpr const char* description =
-    "Finds the test agents of a topic, has them run a test, adds up what they measured and\n"
-    "prints it. Agents are ombt-agent's or ombt's own, in any mixture.";
+    "Finds the test agents of a topic, has them run a test, adds up what they\n"
+    "measured and prints it. Agents are ombt-agent's or ombt's own, in any mixture.";
 
 constexpr const char* examples =
     "Options may stand before or after the command.\n"
     "Examples:\n"
     "  A thousand calls from each client:\n"
     "    ombt-controller --url rabbit://localhost rpc-call --calls 1000\n"
-    "  Start as soon as 20 servers and 1000 clients are there, keep the figures as data:\n"
-    "    ombt-controller rpc-call --expect rpc-server=20 --expect rpc-client=1000 --json run.json\n"
+    "  Start as soon as 20 servers and 1000 clients are there, keep the figures as\n"
+    "  data:\n"
+    "    ombt-controller rpc-call --expect rpc-server=20 --expect rpc-client=1000 \\\n"
+    "      --json run.json\n"
     "  Who is there?\n"
     "    ombt-controller status --url rabbit://localhost\n"
     "\n"
-    "Exit status: 0 all done, 1 there is no result, or agents are missing, or messages failed or\n"
-    "are missing, 2 a setting is wrong.";
+    "Exit status: 0 all done, 1 there is no result, or agents are missing, or\n"
+    "messages failed or are missing, 2 a setting is wrong.";
 
 void add_common_options(CLI::App& app, settings& s) {
   app.add_option("--url", s.url,
@@ -64,7 +65,7 @@ void add_common_options(CLI::App& app, settings& s) {
   app.add_option("--oslo-config", s.oslo_config,
                  "oslo.config file with [DEFAULT], [oslo_messaging_rabbit], [oslo_messaging_amqp]")
       ->type_name("FILE");
-  app.add_flag("--verbose", s.verbose, "agents log more; status lists names");
+  app.add_flag("--verbose", s.verbose, "agents of ombt's log more; status lists names");
   app.add_flag("--debug", s.debug, "say on standard error what is used");
 }
 
@@ -96,7 +97,7 @@ int main(int argc, char** argv) {
   CLI::App app(description, "ombt-controller");
   app.footer(examples);
   app.set_version_flag("--version", "ombt-controller " OMBT_VERSION);
-  app.get_formatter()->column_width(28);
+  app.formatter(ombt::tools::help_format());
   app.require_subcommand(1);
   app.fallthrough();
   add_common_options(app, given);
@@ -113,19 +114,10 @@ int main(int argc, char** argv) {
   app.add_subcommand("shutdown", "tell all agents to leave");
   for (CLI::App* command : app.get_subcommands({})) command->fallthrough();
 
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& e) {
-    if (e.get_exit_code() == 0) return app.exit(e);
-    // CLI11 misses the command before it looks at what it did not understand.
-    const auto strange = app.remaining(true);
-    const std::string why =
-        strange.empty() ? e.what() : "unknown command or option " + strange.front();
-    std::fprintf(stderr, "ombt-controller: %s (see ombt-controller --help)\n",
-                 ombt::wire::oslo::mask_passwords(why).c_str());
-    return ombt::controller::exit_configuration;
+  if (const auto status = ombt::tools::read_command_line(app, {argv + 1, argv + argc})) {
+    return *status;
   }
-  ombt::agents::mask_command_line(argc, argv);
+  ombt::tools::mask_command_line(argc, argv);
   given.task = app.get_subcommands().front()->get_name();
   return ombt::controller::run_controller(given);
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // ombt-bus: a private message bus for a command, a test or a session. Options only; the work is
 // the supervisor's.
-#include "agents/command_line_mask.hpp"
+#include "tools/command_line/help_format.hpp"
+#include "tools/command_line/mask.hpp"
+#include "tools/command_line/read.hpp"
 #include "tools/ombt-bus/supervisor.hpp"
 
 #include <CLI/CLI.hpp>
@@ -14,28 +16,29 @@
 namespace {
 
 constexpr const char* description =
-    "Starts a private RabbitMQ, runs a command against it, stops it. It has a folder, a node "
-    "name,\n"
-    "an epmd and ports of its own, listens on 127.0.0.1 only, and leaves nothing behind.\n"
+    "Starts a private RabbitMQ, runs a command against it, stops it. It has a folder,\n"
+    "a node name, an epmd and ports of its own, listens on 127.0.0.1 only, and leaves\n"
+    "nothing behind.\n"
     "\n"
-    "  ombt-bus rabbit [options] -- COMMAND [arguments]   a bus for as long as COMMAND runs\n"
-    "  ombt-bus rabbit [options]                          prints the URL, runs until Ctrl-C\n"
+    "  ombt-bus rabbit [options] -- COMMAND [arguments]   a bus while COMMAND runs\n"
+    "  ombt-bus rabbit [options]                          prints the URL, runs until\n"
+    "                                                     Ctrl-C\n"
     "\n"
-    "COMMAND finds the bus's URL in OMBT_URL, where ombt-agent and ombt-controller look for it.\n"
-    "rabbitmqctl of /usr/lib/rabbitmq/bin reaches the broker as it is. More variables: "
-    "OMBT_BUS_PID\n"
-    "(the broker's process), OMBT_BUS_DIR (its folder, with log/broker.log and broker.pid, the\n"
-    "process of the moment), OMBT_BUS_SUPERVISOR (ombt-bus itself: a broker that was killed is\n"
-    "started again on the same port, with the same data, by signal USR1 to it).\n"
+    "COMMAND finds the bus's URL in OMBT_URL, where ombt-agent and ombt-controller\n"
+    "look for it. rabbitmqctl of /usr/lib/rabbitmq/bin reaches the broker as it is.\n"
+    "More variables: OMBT_BUS_PID (the broker's process), OMBT_BUS_DIR (its folder,\n"
+    "with log/broker.log and broker.pid, the process of the moment),\n"
+    "OMBT_BUS_SUPERVISOR (ombt-bus itself: a broker that was killed is started again\n"
+    "on the same port, with the same data, by signal USR1 to it).\n"
     "\n"
     "When COMMAND ends, processes that it left running are ended too.";
 
 constexpr const char* footer =
-    "Exit status: COMMAND's own (128 + n if signal n ended it); 0 without COMMAND after a signal;\n"
-    "1 if the bus can't be started; 2 for wrong options; 126, 127 if COMMAND can't be run.\n"
-    "Environment: TMPDIR (where its folder goes), OMBT_RABBITMQ_SCRIPTS (folder of "
-    "rabbitmq-server,\n"
-    "/usr/lib/rabbitmq/bin).";
+    "Exit status: COMMAND's own (128 + n if signal n ended it); 0 without COMMAND\n"
+    "after a signal; 1 if the bus can't be started; 2 for wrong options; 126, 127 if\n"
+    "COMMAND can't be run.\n"
+    "Environment: TMPDIR (where its folder goes), OMBT_RABBITMQ_SCRIPTS (folder of\n"
+    "rabbitmq-server, /usr/lib/rabbitmq/bin).";
 
 std::string variable_or(const char* name, const char* otherwise) {
   const char* value = std::getenv(name);
@@ -57,6 +60,7 @@ int main(int argc, char** argv) {
 
   CLI::App app{description, "ombt-bus"};
   app.footer(footer);
+  app.formatter(ombt::tools::help_format());
   app.set_version_flag("--version", std::string("ombt-bus ") + OMBT_VERSION);
   app.require_subcommand(1);
   auto* rabbit =
@@ -75,13 +79,8 @@ int main(int argc, char** argv) {
     std::cerr << "ombt-bus: no bus of the kind '" << argv[1] << "', only rabbit\n";
     return 2;
   }
-  try {
-    app.parse(ours, argv);
-  } catch (const CLI::Success& wanted) {  // --help, --version
-    return app.exit(wanted);
-  } catch (const CLI::ParseError& error) {
-    std::cerr << "ombt-bus: " << error.what() << " (ombt-bus --help says more)\n";
-    return 2;
+  if (const auto status = ombt::tools::read_command_line(app, {argv + 1, argv + ours})) {
+    return *status;
   }
   if (nodes != 1) {
     std::cerr << "ombt-bus: --nodes " << nodes << ": only 1 node for now, clusters come later\n";
@@ -92,6 +91,6 @@ int main(int argc, char** argv) {
     return 2;
   }
   options.rabbit.port = static_cast<std::uint16_t>(port);
-  ombt::agents::mask_command_line(argc, argv);  // the command's URLs
+  ombt::tools::mask_command_line(argc, argv);  // the command's URLs
   return ombt::tools::bus::supervise(options);
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/ombt-bus/private_rabbit.hpp"
 
+#include "drivers/descriptor_limit.hpp"
+
 #include "tools/ombt-bus/child.hpp"
 
 #include <algorithm>
@@ -8,7 +10,6 @@
 #include <csignal>
 #include <cstring>
 #include <stdexcept>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <utility>
@@ -16,14 +17,8 @@
 namespace ombt::tools::bus {
 namespace {
 
-// Each connection of an agent is a descriptor of the broker's, and 1,024 would be the end of it
-// early. Children inherit the limit; more than this many only slows Erlang's start.
-void raise_descriptor_limit() {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = std::max(limit.rlim_cur, std::min<rlim_t>(limit.rlim_max, 65536));
-  setrlimit(RLIMIT_NOFILE, &limit);
-}
+// The broker inherits its limit from here; more than this many only slows Erlang's start.
+constexpr std::size_t enough_descriptors = 65536;
 
 void reap(pid_t pid) {
   while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
@@ -53,7 +48,7 @@ void private_rabbit::start(time_point now) {
                     "tools/install-dependencies run installs it)",
                 false);
   }
-  raise_descriptor_limit();
+  drivers::raise_descriptor_limit(enough_descriptors);
   deadline_ = now + options_.start_limit;
   try {
     if (!files_) files_ = std::make_unique<rabbit_files>(options_.folder_parent, options_.scripts);

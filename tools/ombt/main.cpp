@@ -2,11 +2,12 @@
 // ombt: the command line of ombt 3.0.0, so that what calls that can call this. Its modes and
 // options with their defaults, and nothing else; ombt-agent and ombt-controller can do more.
 #include "wire/configuration_error.hpp"
-#include "wire/oslo/transport_url.hpp"
 
-#include "agents/command_line_mask.hpp"
 #include "agents/run_fleet.hpp"
 #include "controller/settings.hpp"
+#include "tools/command_line/help_format.hpp"
+#include "tools/command_line/mask.hpp"
+#include "tools/command_line/read.hpp"
 #include "tools/ombt/abbreviations.hpp"
 #include "tools/ombt/log_file.hpp"
 #include "tools/ombt/standalone.hpp"
@@ -15,8 +16,9 @@
 
 #include <algorithm>
 #include <cctype>
-#include <cstdio>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace {
 
@@ -24,21 +26,22 @@ using ombt::agents::fleet_options;
 using ombt::controller::settings;
 
 constexpr const char* description =
-    "Benchmark tool for oslo.messaging: ombt's command line, native. Agents and controllers of\n"
-    "both kinds understand each other.";
+    "Benchmark tool for oslo.messaging: ombt's command line, native. Agents and\n"
+    "controllers of both kinds understand each other.";
 
 constexpr const char* footer =
-    "--executor is accepted wherever ombt has it, and has no effect: the agents here have their\n"
-    "own I/O threads.\n"
-    "Options of a mode, and those above, may stand before or after what follows it, and may be\n"
-    "shortened as far as they stay unique.\n"
+    "--executor is accepted wherever ombt has it, and has no effect: the agents here\n"
+    "have their own I/O threads. As in ombt, OMBT_URL is not read.\n"
+    "Options of a mode, and those above, may stand before or after what follows it,\n"
+    "and may be shortened as far as they stay unique.\n"
     "Examples:\n"
     "  ombt --url rabbit://localhost rpc --calls 100\n"
-    "  ombt rpc-server --daemon && ombt rpc-client --daemon && ombt controller rpc-call "
-    "--calls 100\n"
+    "  ombt rpc-server --daemon && ombt rpc-client --daemon\n"
+    "  ombt controller rpc-call --calls 100\n"
     "  ombt controller shutdown\n"
     "\n"
-    "Exit status: 0 success, 1 the bus, an agent or a result failed, 2 a setting is wrong.";
+    "Exit status: 0 success, 1 the bus, an agent or a result failed, 2 a setting is\n"
+    "wrong.";
 
 /// What the command line says; texts are checked by those who use them.
 struct command_line {
@@ -78,7 +81,7 @@ bool truth_of(std::string text) {
 void add_verbose(CLI::App* to, command_line& c) {
   to->add_option_function<std::string>(
         "--verbose", [&c](const std::string& value) { c.verbose = truth_of(value); },
-        "agents log more")
+        "agents of ombt's log more")
       ->expected(0, 1)
       ->type_name("[BOOL]");
 }
@@ -256,12 +259,6 @@ int run_mode(const CLI::App& app, const command_line& c) {
   return status;
 }
 
-int refuse(const std::string& why) {
-  std::fprintf(stderr, "ombt: %s (see ombt --help)\n",
-               ombt::wire::oslo::mask_passwords(why).c_str());
-  return ombt::controller::exit_configuration;
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -269,25 +266,21 @@ int main(int argc, char** argv) {
   CLI::App app(description, "ombt");
   app.footer(footer);
   app.set_version_flag("--version", "ombt (native) " OMBT_VERSION);
-  app.get_formatter()->column_width(28);
+  app.formatter(ombt::tools::help_format());
   // Of an option given twice the last counts, as in ombt.
   app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   add_globals(app, given);
   add_modes(app, given);
+  std::vector<std::string> arguments(argv + 1, argv + argc);
   try {
-    auto arguments = ombt::tools::expand_abbreviations(app, {argv + 1, argv + argc});
-    std::reverse(arguments.begin(), arguments.end());  // as CLI11 wants them
-    app.parse(std::move(arguments));
+    arguments = ombt::tools::expand_abbreviations(app, std::move(arguments));
   } catch (const ombt::configuration_error& e) {
-    return refuse(e.what());
-  } catch (const CLI::ParseError& e) {
-    if (e.get_exit_code() == 0) return app.exit(e);
-    // CLI11 misses the mode before it looks at what it did not understand.
-    const auto strange = app.remaining(true);
-    const std::string why =
-        strange.empty() ? e.what() : "unknown mode or option " + strange.front();
-    return refuse(why);
+    return ombt::tools::refuse_command_line(app, e.what());
   }
-  ombt::agents::mask_command_line(argc, argv);
+  if (const auto status = ombt::tools::read_command_line(app, std::move(arguments),
+                                                         ombt::tools::empty_values::not_given)) {
+    return *status;
+  }
+  ombt::tools::mask_command_line(argc, argv);
   return run_mode(app, given);
 }

@@ -4,6 +4,8 @@
 #include "wire/configuration_error.hpp"
 #include "wire/oslo/transport_url.hpp"
 
+#include "drivers/descriptor_limit.hpp"
+
 #include "agents/fleet.hpp"
 #include "agents/run_fleet.hpp"
 
@@ -34,7 +36,7 @@ int run_standalone(const agents::fleet_options& given, const controller::setting
   }
   if (in_process) in_process();
   std::signal(SIGPIPE, SIG_IGN);
-  agents::raise_descriptor_limit();
+  drivers::raise_descriptor_limit();
   fleet->start();
   if (!fleet->wait_ready()) {
     fleet->wait();

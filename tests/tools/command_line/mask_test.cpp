@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agents/command_line_mask.hpp"
+#include "tools/command_line/mask.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -23,7 +23,7 @@ struct arguments {
     }
     argv.push_back(nullptr);
   }
-  void mask() { ombt::agents::mask_command_line(static_cast<int>(argv.size()) - 1, argv.data()); }
+  void mask() { ombt::tools::mask_command_line(static_cast<int>(argv.size()) - 1, argv.data()); }
   std::vector<std::string> texts() const {
     return std::vector<std::string>(argv.begin(), argv.end() - 1);
   }
@@ -70,7 +70,7 @@ TEST_CASE("Arguments that do not lie together stay where they are") {
   std::string two = "rabbit://user:secret@host";
   std::string three = "rabbit://user:geheim@host";
   char* argv[] = {three.data(), one.data(), two.data(), nullptr};
-  ombt::agents::mask_command_line(3, argv);
+  ombt::tools::mask_command_line(3, argv);
   CHECK(argv[2] == two.data());
   CHECK(std::strcmp(argv[2], "rabbit://user:***@host") == 0);
   CHECK(std::strcmp(argv[0], "rabbit://user:***@host") == 0);
@@ -81,7 +81,7 @@ TEST_CASE("Arguments that do not lie together stay where they are") {
 
 TEST_CASE("No arguments are no trouble") {
   char* argv[] = {nullptr};
-  ombt::agents::mask_command_line(0, argv);
-  ombt::agents::mask_command_line(0, nullptr);
+  ombt::tools::mask_command_line(0, argv);
+  ombt::tools::mask_command_line(0, nullptr);
   SUCCEED();
 }

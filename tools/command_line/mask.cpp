@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agents/command_line_mask.hpp"
+#include "tools/command_line/mask.hpp"
 
 #include "wire/oslo/transport_url.hpp"
 
@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-namespace ombt::agents {
+namespace ombt::tools {
 namespace {
 
 /// The masked form of an argument, never longer than the argument itself.
@@ -53,4 +53,4 @@ void mask_command_line(int argc, char** argv) {
   if (contiguous && write < end) std::memset(write, 0, static_cast<std::size_t>(end - write));
 }
 
-}  // namespace ombt::agents
+}  // namespace ombt::tools

@@ -3,7 +3,7 @@
 // Hides the passwords of transport URLs from /proc/self/cmdline (and so from ps). Owns nothing;
 // to be called from main, before any thread exists.
 
-namespace ombt::agents {
+namespace ombt::tools {
 
 /// Overwrites each password in the arguments with ***, in the memory that the kernel shows as
 /// this process's command line. Call it once the arguments have been copied (CLI11 copies them
@@ -11,4 +11,4 @@ namespace ombt::agents {
 /// left readable: where *** would be longer than it, the characters are starred one by one.
 void mask_command_line(int argc, char** argv);
 
-}  // namespace ombt::agents
+}  // namespace ombt::tools

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/command_line/read.hpp"
+
+#include "wire/oslo/transport_url.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <cstdio>
+
+namespace ombt::tools {
+namespace {
+
+constexpr int exit_usage = 2;
+
+/// CLI11 misses a subcommand before it looks at what it did not understand, which is the cause
+/// more often.
+std::string cause(const CLI::App& app, const CLI::ParseError& error) {
+  const std::vector<std::string> strange = app.remaining(true);
+  if (strange.empty()) return error.what();
+  const bool has_commands = !app.get_subcommands([](const CLI::App*) { return true; }).empty();
+  const char* kind = strange.front().starts_with('-') ? "option "
+                     : has_commands                   ? "command "
+                                                      : "argument ";
+  return std::string("unknown ") + kind + strange.front();
+}
+
+/// The name of an option that was given without text, or an empty one.
+std::string empty_option(const CLI::App& app) {
+  for (const CLI::Option* option : app.get_options()) {
+    if (option->get_items_expected_min() == 0) continue;
+    for (const std::string& text : option->results()) {
+      if (text.empty()) return option->get_name();
+    }
+  }
+  for (const CLI::App* command : app.get_subcommands()) {
+    std::string name = empty_option(*command);
+    if (!name.empty()) return name;
+  }
+  return {};
+}
+
+}  // namespace
+
+std::optional<int> read_command_line(CLI::App& app, std::vector<std::string> arguments,
+                                     empty_values empty) {
+  std::reverse(arguments.begin(), arguments.end());  // as CLI11 wants them
+  try {
+    app.parse(std::move(arguments));
+  } catch (const CLI::Success& wanted) {  // --help, --version
+    return app.exit(wanted);
+  } catch (const CLI::ParseError& error) {
+    return refuse_command_line(app, cause(app, error));
+  }
+  if (empty == empty_values::refused) {
+    const std::string name = empty_option(app);
+    if (!name.empty()) return refuse_command_line(app, name + " has an empty value");
+  }
+  return std::nullopt;
+}
+
+int refuse_command_line(const CLI::App& app, const std::string& why) {
+  const std::string program = app.get_name();
+  std::fprintf(stderr, "%s: %s (see %s --help)\n", program.c_str(),
+               wire::oslo::mask_passwords(why).c_str(), program.c_str());
+  return exit_usage;
+}
+
+}  // namespace ombt::tools
