@@ -413,7 +413,10 @@ class RealBroker(BusTest):
             channel.queue_declare("kept", durable=True, auto_delete=False)
             channel.basic_publish_confirm(amqp.Message("still here", delivery_mode=2),
                                           routing_key="kept")
-        wait_until(lambda: self.written(b"kept"), "for the queue on the disk")
+            # Its name is in the database's log before the decision that it is to stay; what comes
+            # after it in the log shows that this is there too.
+            channel.queue_declare("after", durable=True, auto_delete=False)
+        wait_until(lambda: self.written(b"after"), "for the queue on the disk")
         with open(pid_file) as file:
             before = int(file.read())
         os.kill(before, signal.SIGKILL)
