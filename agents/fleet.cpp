@@ -81,6 +81,7 @@ class fleet::impl final : public worker_events, public agent_host, public driver
   void end_threads();
   std::string failure() const;
   std::string control_trouble() const;
+  std::string counted() const;
   std::vector<agent_report> gather(agent_kind kind,
                                    const std::function<void(std::shared_ptr<answer_path>)>& ask);
   coordinator& commands() noexcept { return coordinator_; }
@@ -117,7 +118,7 @@ class fleet::impl final : public worker_events, public agent_host, public driver
   void one_ready();
   void fail(const std::string& why);
   void begin_stop();
-  void agents_stopped();
+  void agents_stopped(const control::link_counts& links);
   void all_stopped();
   void note_control_trouble();
   void change_state(state to);
@@ -145,6 +146,7 @@ class fleet::impl final : public worker_events, public agent_host, public driver
   bool was_ready_ = false;
   std::string failure_;
   std::string control_trouble_;
+  control::link_counts links_;  ///< of the agents that have closed
 };
 
 fleet::impl::impl(fleet_plan plan, transport_factory make_transport)
@@ -208,7 +210,7 @@ void fleet::impl::start(bool handle_signals) {
   change_state(state::starting);
   if (handle_signals) first().on_termination([this](int) { begin_stop(); });
   timers_[ready_deadline] =
-      first().start_timer(drivers::steady_clock::now() + plan_.timeout, *this, ready_deadline);
+      first().start_timer(drivers::steady_clock::now() + plan_.ready_within, *this, ready_deadline);
   if (plan_.control_bus) {
     bus_carrier_settings settings;
     settings.topic = plan_.options.topic;
@@ -268,6 +270,11 @@ std::string fleet::impl::failure() const {
 std::string fleet::impl::control_trouble() const {
   const std::lock_guard lock(mutex_);
   return control_trouble_;
+}
+
+std::string fleet::impl::counted() const {
+  const std::lock_guard lock(mutex_);
+  return in_words(links_);
 }
 
 void fleet::impl::agent_ready(std::uint32_t) {
@@ -369,11 +376,16 @@ void fleet::impl::begin_stop() {
       stop_deadline);
   closing_ = threads_.size();
   everywhere([this](worker& w) {
-    w.stop(close_limit_, [this] { first().post([this] { agents_stopped(); }); });
+    w.stop(close_limit_,
+           [this, &w] { first().post([this, links = w.links()] { agents_stopped(links); }); });
   });
 }
 
-void fleet::impl::agents_stopped() {
+void fleet::impl::agents_stopped(const control::link_counts& links) {
+  {
+    const std::lock_guard lock(mutex_);
+    links_.merge(links);
+  }
   if (--closing_ > 0) return;
   if (carrier_) {
     carrier_->stop(control_close_limit, [this] { all_stopped(); });
@@ -436,6 +448,7 @@ bool fleet::wait() { return impl_->wait(); }
 void fleet::stop() { impl_->stop(); }
 std::string fleet::failure() const { return impl_->failure(); }
 std::string fleet::control_trouble() const { return impl_->control_trouble(); }
+std::string fleet::counted() const { return impl_->counted(); }
 
 std::vector<agent_report> fleet::run_test(control::test_kind test,
                                           const control::test_parameters& parameters) {

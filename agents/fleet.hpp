@@ -64,6 +64,9 @@ class fleet {
   /// The last agent-side trouble with controllers (refused commands, answers that were lost), one
   /// line with counts; empty if there was none.
   std::string control_trouble() const;
+  /// What the links of all agents counted over their life, in words; empty if that was nothing.
+  /// Known when the fleet has stopped.
+  std::string counted() const;
 
   /// Runs a test on all agents that send it and waits for its end; for fleets without control.
   /// Empty if the fleet stops meanwhile.

@@ -59,6 +59,10 @@ void check_name(const char* what, const std::string& text) {
   }
 }
 
+drivers::duration seconds_of(double seconds) {
+  return std::chrono::duration_cast<drivers::duration>(std::chrono::duration<double>(seconds));
+}
+
 std::string host_name() {
   char buffer[HOST_NAME_MAX + 1] = {};
   if (::gethostname(buffer, sizeof buffer - 1) != 0 || buffer[0] == '\0') return "localhost";
@@ -68,11 +72,12 @@ std::string host_name() {
 std::shared_ptr<const drivers::transport_settings> settings_for(const oslo::options_file& file,
                                                                 std::string_view url,
                                                                 const drivers::topology& topology,
-                                                                const std::string& program) {
+                                                                const fleet_options& options) {
   auto settings = std::make_shared<drivers::transport_settings>();
   settings->messaging = oslo::make_messaging_options(file, url);
   settings->topology = topology;
-  settings->program = program;
+  settings->messaging.body_limit = options.body_limit;
+  settings->program = options.program;
   return settings;
 }
 
@@ -189,7 +194,8 @@ fleet_plan make_fleet_plan(fleet_options options) {
   check_range("the number of listeners", options.listeners, 0, most_agents);
   check_range("the number of notifiers", options.notifiers, 0, most_agents);
   check_range("the number of threads", options.threads, 1, most_threads);
-  check_range("the timeout", options.timeout, 0.001, 1e6);
+  if (options.timeout) check_range("the timeout", *options.timeout, 0.001, 1e6);
+  check_range("the body limit", static_cast<double>(options.body_limit), 65'536, 1 << 30);
   if (options.rpc_clients + options.rpc_servers + options.listeners + options.notifiers == 0) {
     throw configuration_error("no agents asked for");
   }
@@ -204,20 +210,20 @@ fleet_plan make_fleet_plan(fleet_options options) {
   check_name("the pool", options.pool);
 
   fleet_plan plan;
-  plan.timeout =
-      std::chrono::duration_cast<drivers::duration>(std::chrono::duration<double>(options.timeout));
   plan.takes = service_time::parse(options.service_time);
   const auto topology = drivers::topology::parse(options.topology);
   oslo::options_file file;
   if (!options.oslo_config.empty()) file = oslo::options_file::load(options.oslo_config);
+  plan.timeout = seconds_of(options.timeout.value_or(file.defaults.rpc_response_timeout));
+  plan.ready_within = seconds_of(options.timeout.value_or(usual_timeout));
   if (options.url.empty() && file.defaults.transport_url.empty()) options.url = default_url;
-  plan.bus = settings_for(file, options.url, topology, options.program);
+  plan.bus = settings_for(file, options.url, topology, options);
   if (options.control) {
     // Control is no part of what is measured: one connection is enough for it.
     drivers::topology lean;
     lean.mode = drivers::topology::kind::lean;
     const std::string& url = options.control_url.empty() ? options.url : options.control_url;
-    plan.control_bus = settings_for(file, url, lean, options.program);
+    plan.control_bus = settings_for(file, url, lean, options);
   }
   bool own = false;
   output_path(options.output, 0, own);

@@ -11,7 +11,9 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +23,7 @@ namespace ombt::agents {
 inline constexpr std::string_view default_url = "rabbit://localhost:5672";
 inline constexpr int most_agents = 100'000;  ///< of a kind in one process
 inline constexpr int most_threads = 256;
+inline constexpr double usual_timeout = 60;  ///< seconds
 /// Channels on a connection of a RabbitMQ that was not told otherwise (channel_max).
 inline constexpr std::size_t usual_channel_max = 2047;
 
@@ -37,7 +40,10 @@ struct fleet_options {
   std::string oslo_config;  ///< an oslo.config file, or empty
   bool unique = false;      ///< control topic "singleton"
   std::string name;         ///< empty: generated
-  double timeout = 60;      ///< seconds: of every operation, and to become ready
+  /// Seconds: of every operation, and to become ready. Unset: of an operation what the file's
+  /// rpc_response_timeout says, to become ready usual_timeout.
+  std::optional<double> timeout;
+  std::uint64_t body_limit = std::uint64_t{64} << 20;  ///< bytes of a message from the bus
   std::string topology = "oslo";
   int threads = 1;
   std::string output;        ///< file of a line a message, or empty
@@ -58,7 +64,8 @@ struct fleet_plan {
   std::shared_ptr<const drivers::transport_settings> bus;
   std::shared_ptr<const drivers::transport_settings> control_bus;  ///< empty without control
   service_time takes;
-  drivers::duration timeout{};
+  drivers::duration timeout{};            ///< of an operation
+  drivers::duration ready_within{};       ///< until all agents are ready
   std::vector<agent_description> agents;  ///< servers first; an agent's number is its place here
   /// Name of each kind on the control bus; empty for kinds that are not there.
   std::array<std::string, wire::control::agent_kinds.size()> control_names;

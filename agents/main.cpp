@@ -74,9 +74,14 @@ int main(int argc, char** argv) {
                  "name of the agent; several get -0, -1, … (default: generated)")
       ->type_name("PREFIX");
   app.add_option("--timeout", options.timeout,
-                 "seconds an operation may take, and the agents may take to be ready")
-      ->type_name("S")
-      ->capture_default_str();
+                 "seconds an operation may take, and the agents may take to be ready (default: "
+                 "the file's rpc_response_timeout for an operation, 60)")
+      ->type_name("S");
+  app.add_option("--body-limit", options.body_limit,
+                 "largest message accepted from the bus: 64K to 1G, default 64M; a larger one is "
+                 "discarded and counted")
+      ->type_name("SIZE")
+      ->transform(CLI::AsSizeValue(false).description(""));
   app.add_option("--topology", options.topology,
                  "connections: oslo (as the Python library), lean (one an agent), shared:N (N a "
                  "thread)")

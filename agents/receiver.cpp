@@ -86,6 +86,8 @@ report receiver::collect(std::string_view controller) {
     known.asked = ++asks_;
     collected.merge(known.figures.take());
   }
+  const wire::control::link_counts now = links();
+  collected.details.links = now.since(std::exchange(links_collected_, now));
   return collected;
 }
 

@@ -70,8 +70,11 @@ class receiver {
   /// Begins to listen.
   void start();
   /// The results since they were last collected, for the controller of that server name: a native
-  /// one gets the messages of its tag with those of no known tag, another only the latter.
+  /// one gets the messages of its tag with those of no known tag, another only the latter. What the
+  /// links counted meanwhile is with them, whoever asks.
   report collect(std::string_view controller);
+  /// What its links have counted since the start.
+  wire::control::link_counts links() const { return counted_by(*transport_, listener_.get()); }
   /// Closes links and connections; done runs on this thread, at the latest after `limit`. The
   /// receiver must live until then.
   void stop(drivers::duration limit, std::function<void()> done);
@@ -113,6 +116,7 @@ class receiver {
   std::uint64_t asks_ = 0;
   std::vector<tagged> tagged_;
   recorder others_;
+  wire::control::link_counts links_collected_;  ///< so far
 };
 
 }  // namespace ombt::agents

@@ -38,7 +38,8 @@ int run_fleet(std::string_view program, const fleet_options& options, bool backg
   startup_link link;
   if (background) {
     // A timeout that is none is refused by the child, at once.
-    const double seconds = options.timeout > 0 && options.timeout < 1e7 ? options.timeout : 0;
+    const double given = options.timeout.value_or(usual_timeout);
+    const double seconds = given > 0 && given < 1e7 ? given : 0;
     const auto limit = std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1e3));
     const int status = link.go_to_background(program, limit + parent_patience);
     if (status >= 0) return status;
@@ -67,10 +68,15 @@ int run_fleet(std::string_view program, const fleet_options& options, bool backg
   agents->wait();
   const std::string failure = agents->failure();
   const std::string trouble = agents->control_trouble();
+  const std::string counted = agents->counted();
   agents.reset();
   if (!trouble.empty()) {
     std::fprintf(stderr, "%.*s: control: %s\n", static_cast<int>(program.size()), program.data(),
                  trouble.c_str());
+  }
+  if (failure.empty() && !counted.empty()) {
+    std::fprintf(stderr, "%.*s: counted on the bus: %s\n", static_cast<int>(program.size()),
+                 program.data(), counted.c_str());
   }
   if (failure.empty()) return exit_ok;
   link.failed(program, exit_bus, failure);

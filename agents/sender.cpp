@@ -25,6 +25,7 @@ bool sender::run(std::shared_ptr<message_text> text) {
   text_ = std::move(text);
   run_ = plan().run;
   cancelled_ = false;
+  links_before_ = links();
   id_ = wire::oslo::make_hex_id();
   if (!plan().run_tag.empty()) wire::control::apply_run_tag(id_, plan().run_tag);
   if (start_warm_up()) {
@@ -114,6 +115,7 @@ void sender::end_run() {
 report sender::take() {
   report taken = recorder_.take();
   taken.details.run = std::exchange(run_, {});
+  taken.details.links = links().since(links_before_);
   return taken;
 }
 

@@ -77,8 +77,10 @@ class sender : public drivers::completion, public drivers::timer_target {
   bool run(std::shared_ptr<message_text> text);
   /// Ends the run after the message in flight; what was done is reported as usual.
   void cancel_run();
-  /// The results since the last take(); the run's id with them.
+  /// The results since the last take(); the run's id with them, and what its links counted in it.
   report take();
+  /// What its links have counted since the start.
+  wire::control::link_counts links() const { return counted_by(*transport_); }
   /// Closes links and connections; done runs on this thread, at the latest after `limit`. The
   /// sender must live until then.
   void stop(drivers::duration limit, std::function<void()> done);
@@ -115,6 +117,7 @@ class sender : public drivers::completion, public drivers::timer_target {
   drivers::time_point sent_at_{};
   double sent_epoch_ = 0;
   drivers::loop::timer_id pause_timer_ = 0;
+  wire::control::link_counts links_before_;  ///< the run
   recorder recorder_;
 };
 

@@ -141,6 +141,13 @@ void worker::leave(agent_kind kind, drivers::duration limit) {
   }
 }
 
+control::link_counts worker::links() const {
+  control::link_counts sum;
+  for (const auto& s : senders_) sum.merge(s->links());
+  for (const auto& r : receivers_) sum.merge(r->links());
+  return sum;
+}
+
 void worker::stop(drivers::duration limit, std::function<void()> done) {
   ++closing_;  // this function itself
   for (const auto& s : senders_) close(*s, limit);

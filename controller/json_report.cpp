@@ -73,6 +73,14 @@ json errors_of(const wire::control::results& r) {
   return out;
 }
 
+json links_of(const wire::control::link_counts& links) {
+  json out;
+  for (const wire::control::link_count_name& name : wire::control::link_count_names) {
+    out[std::string{name.key}] = links.*name.count;
+  }
+  return out;
+}
+
 json side_of(const outcome& found, agent_kind kind, const side& s) {
   const auto& r = s.results;
   json out;
@@ -85,6 +93,7 @@ json side_of(const outcome& found, agent_kind kind, const side& s) {
   out["throughput_per_second"] = optional_number(r.throughput());
   out["latency"] = latency_of(s);
   out["errors"] = errors_of(r);
+  out["links"] = links_of(s.links);
   return out;
 }
 

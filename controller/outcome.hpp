@@ -32,7 +32,8 @@ struct side {
   wire::control::results results;
   wire::hdr::histogram latency;
   std::uint64_t negative_samples = 0;
-  double negative_min = 0;  ///< milliseconds
+  double negative_min = 0;           ///< milliseconds
+  wire::control::link_counts links;  ///< of the native agents
 
   /// True if the histogram holds every latency sample, so that percentiles may be told.
   bool has_percentiles() const noexcept {

@@ -85,6 +85,18 @@ void append_percentiles(std::string& out, const side& s, std::size_t reporting,
   }
 }
 
+/// "Unreadable messages: 7", a line a count.
+void append_links(std::string& out, const side& s) {
+  for (const wire::control::link_count_name& name : wire::control::link_count_names) {
+    const std::uint64_t times = s.links.*name.count;
+    if (times == 0) continue;
+    const std::size_t line = out.size();
+    out += name.several;
+    out[line] = static_cast<char>(out[line] - 'a' + 'A');
+    append_format(out, ": %llu\n", static_cast<ull>(times));
+  }
+}
+
 void append_errors(std::string& out, const char* who, const side& s) {
   for (const auto& [text, times] : s.results.errors) {
     append_format(out, "  %s: %llu x ", who, static_cast<ull>(times));
@@ -157,6 +169,7 @@ std::string test_report(const plan& what, const outcome& found) {
     append_title(out, title);
     append_results_text(out, s.results);
     append_percentiles(out, s, reporting, with_details);
+    append_links(out, s);
   };
   append_side(notify ? "Aggregated Notifier (Client) results:" : "Aggregated RPC Client results:",
               client, found.clients);

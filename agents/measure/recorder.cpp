@@ -16,6 +16,7 @@ void report::merge(const report& other) {
     details.negative_samples += other.details.negative_samples;
   }
   details.latency.merge(other.details.latency);
+  details.links.merge(other.details.links);
 }
 
 void recorder::success(double end, std::chrono::nanoseconds latency) {
@@ -49,6 +50,24 @@ void recorder::failure(double end, std::string_view error) {
 }
 
 report recorder::take() { return std::exchange(report_, report{}); }
+
+wire::control::link_counts counted_by(const drivers::transport& transport,
+                                      const drivers::listener* listener) {
+  const drivers::transport_counters& sent = transport.counters();
+  wire::control::link_counts out;
+  out.unreadable = sent.malformed;
+  out.late_replies = sent.late_replies;
+  out.returned = sent.returned;
+  out.refused = sent.nacked;
+  out.connection_errors = sent.connection_errors;
+  if (listener == nullptr) return out;
+  const drivers::listener_counters& received = listener->counters();
+  out.unreadable += received.malformed;
+  out.duplicates = received.duplicates;
+  out.replies_abandoned = received.replies_abandoned;
+  out.reconnects = received.reconnects;
+  return out;
+}
 
 std::string failure_name(const drivers::outcome& outcome) {
   if (outcome.error.category() != ombt_category()) return outcome.error.message();

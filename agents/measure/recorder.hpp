@@ -49,6 +49,10 @@ class recorder {
   report report_;
 };
 
+/// What an agent's transport and, where it has one, its listener have counted since they were made.
+wire::control::link_counts counted_by(const drivers::transport& transport,
+                                      const drivers::listener* listener = nullptr);
+
 /// The name under which results count a failed operation: the error's name; with a remote
 /// exception "remote_exception: <class>"; with the bus's own words behind it where they tell the
 /// cause ("channel_refused: NOT_FOUND - …").

@@ -86,6 +86,7 @@ class Refused(unittest.TestCase):
                 (client + ("--url", "rabbit://localhost:70000"), "70000"),
                 (client + ("--url", "rabbit://localhost?nonsense=1"), "nonsense"),
                 (client + ("--control", "telegraph://localhost"), "telegraph"),
+                (client + ("--url", "amqp://localhost"), "amqp://"),
                 (client + ("--oslo-config", "/no/such/file"), "/no/such/file"),
                 (client + ("--topology", "ring"), "ring"),
                 (client + ("--topology", "shared:x"), "shared:x"),
@@ -218,6 +219,16 @@ class NoBus(unittest.TestCase):
         url = "rabbit://u:secret@127.0.0.1:%d" % port
         self.fails("--rpc-server", "2", "--url", url, says=["127.0.0.1:%d" % port, "refused"])
         self.fails("--rpc-client", "1", "--url", url, says=["127.0.0.1:%d" % port, "refused"])
+
+    def test_what_debug_says_has_no_password(self):
+        port = self.closed_port()
+        result = run("--rpc-client", "1", "--debug", "--timeout", "1",
+                     "--url", "rabbit://u:topsecret@127.0.0.1:%d" % port,
+                     "--control", "rabbit://v:topsecret@127.0.0.1:%d" % port)
+        self.assertEqual((result.returncode, result.stdout), (1, ""))
+        self.assertIn("ombt-agent: bus rabbit://u:***@127.0.0.1:%d/" % port, result.stderr)
+        self.assertIn("ombt-agent: control rabbit://v:***@127.0.0.1:%d/\n" % port, result.stderr)
+        self.assertNotIn("topsecret", result.stderr)
 
     def test_a_host_that_does_not_exist(self):
         self.fails("--rpc-client", "1", "--url", "rabbit://no-such-host.invalid",

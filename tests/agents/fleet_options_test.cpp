@@ -5,8 +5,11 @@
 
 #include <catch2/catch.hpp>
 
+#include <filesystem>
 #include <functional>
 #include <set>
+#include <stdlib.h>
+#include <unistd.h>
 
 using namespace ombt;
 using agents::fleet_options;
@@ -20,6 +23,23 @@ fleet_options one_client() {
   o.rpc_clients = 1;
   return o;
 }
+
+class temporary_file {
+ public:
+  explicit temporary_file(std::string_view text) {
+    const int file = ::mkstemp(path_.data());
+    REQUIRE(file >= 0);
+    REQUIRE(::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size()));
+    ::close(file);
+  }
+  temporary_file(const temporary_file&) = delete;
+  temporary_file& operator=(const temporary_file&) = delete;
+  ~temporary_file() { ::unlink(path_.c_str()); }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_ = std::filesystem::temp_directory_path() / "ombt-options-XXXXXX";
+};
 
 }  // namespace
 
@@ -94,6 +114,26 @@ TEST_CASE("Without a URL the bus is the local RabbitMQ") {
   CHECK(plan.bus->messaging.url.hosts[0].port == 5672);
 }
 
+TEST_CASE("The time of an operation is the option's, else the file's, else a minute") {
+  auto o = one_client();
+  CHECK(make_fleet_plan(o).timeout == std::chrono::seconds(60));
+  const temporary_file file("[DEFAULT]\nrpc_response_timeout = 7\n");
+  o.oslo_config = file.path();
+  CHECK(make_fleet_plan(o).timeout == std::chrono::seconds(7));
+  CHECK(make_fleet_plan(o).ready_within == std::chrono::seconds(60));
+  o.timeout = 2.5;
+  CHECK(make_fleet_plan(o).timeout == std::chrono::milliseconds(2500));
+  CHECK(make_fleet_plan(o).ready_within == std::chrono::milliseconds(2500));
+}
+
+TEST_CASE("The limit of a body is 64 MiB, or the option, on both buses") {
+  auto o = one_client();
+  CHECK(make_fleet_plan(o).bus->messaging.body_limit == 64 << 20);
+  o.body_limit = 1 << 20;
+  CHECK(make_fleet_plan(o).bus->messaging.body_limit == 1 << 20);
+  CHECK(make_fleet_plan(o).control_bus->messaging.body_limit == 1 << 20);
+}
+
 TEST_CASE("A setting that cannot be used is refused in one line that names it") {
   const std::vector<std::pair<std::string, std::function<void(fleet_options&)>>> wrong = {
       {"no agents", [](auto& o) { o.rpc_clients = 0; }},
@@ -101,6 +141,8 @@ TEST_CASE("A setting that cannot be used is refused in one line that names it") 
       {"RPC clients", [](auto& o) { o.rpc_clients = 100001; }},
       {"threads", [](auto& o) { o.threads = 0; }},
       {"threads", [](auto& o) { o.threads = 257; }},
+      {"body limit", [](auto& o) { o.body_limit = 65'535; }},
+      {"body limit", [](auto& o) { o.body_limit = (std::uint64_t{1} << 30) + 1; }},
       {"timeout", [](auto& o) { o.timeout = 0; }},
       {"timeout", [](auto& o) { o.timeout = -3; }},
       {"timeout", [](auto& o) { o.timeout = std::numeric_limits<double>::quiet_NaN(); }},
@@ -115,7 +157,13 @@ TEST_CASE("A setting that cannot be used is refused in one line that names it") 
       {"carrier-pigeon", [](auto& o) { o.control_url = "carrier-pigeon://localhost"; }},
       {"star", [](auto& o) { o.topology = "star"; }},
       {"shared:0", [](auto& o) { o.topology = "shared:0"; }},
-      {"5 minutes", [](auto& o) { o.service_time = "5 minutes"; }},
+      {"5 minutes",
+       [](auto& o) {
+         o.rpc_servers = 1;
+         o.service_time = "5 minutes";
+       }},
+      {"--service-time", [](auto& o) { o.service_time = "5ms"; }},
+      {"--pool", [](auto& o) { o.pool = "p"; }},
       {"/no/such/file", [](auto& o) { o.oslo_config = "/no/such/file"; }},
       {"%d", [](auto& o) { o.output = "x-%d"; }},
   };

@@ -153,6 +153,23 @@ TEST_CASE_METHOD(server_fixture,
   CHECK(errors == 16);
 }
 
+TEST_CASE_METHOD(server_fixture,
+                 "What the listener could not read is told once, to who asks next") {
+  const auto server = serving();
+  for (int i = 0; i < 3; ++i) cast("noop", "{");
+  CHECK(server->links().unreadable == 3);
+  auto first = server->collect("");
+  CHECK(first.details.links == wire::control::link_counts{3, 0, 0, 0, 0, 0, 0, 0});
+  CHECK(first.results.empty());
+  CHECK_FALSE(server->collect("").details.links.any());
+  cast("noop", "{");
+  agents::report sum = server->collect("");
+  CHECK(sum.details.links.unreadable == 1);
+  sum.merge(first);
+  CHECK(sum.details.links.unreadable == 4);
+  CHECK(server->links().unreadable == 4);
+}
+
 TEST_CASE_METHOD(server_fixture, "A message without msgid counts all the same") {
   const auto server = serving();
   CHECK_FALSE(call("echo", R"({"data": "X", "timestamp": 1.0})").error);

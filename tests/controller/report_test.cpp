@@ -6,6 +6,7 @@
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
+#include <cctype>
 #include <string>
 
 using namespace ombt;
@@ -175,6 +176,32 @@ TEST_CASE("clocks that are apart, problems, and a side that saw nothing are told
   CHECK(has(text, "Test Interval: n/a (nothing was seen)\n"));
   CHECK_FALSE(has(text, "Fanout propagation delay"));
   CHECK(has(text, "\n\nFell short:\n-----------\n  RPC server s1 did not answer within 60 s\n"));
+}
+
+TEST_CASE(
+    "what links counted has a line a count in its side's block, and makes no run fall short") {
+  outcome found = example();
+  const std::string before = test_report(plan_of(task::rpc_call), found);
+  for (const auto& name : wire::control::link_count_names) {
+    INFO(name.key);
+    REQUIRE_FALSE(before.empty());
+    found = example();
+    found.servers.links.*name.count = 7;
+    const std::string text = test_report(plan_of(task::rpc_call), found);
+    std::string line(name.several);
+    line[0] = static_cast<char>(std::toupper(line[0]));
+    CHECK(text == before + line + ": 7\n");  // the servers' block is the last
+    CHECK(found.ok());
+    const auto json =
+        nlohmann::json::parse(json_report(report_header{}, plan_of(task::rpc_call), found));
+    CHECK(json["servers"]["links"][std::string(name.key)] == 7);
+    CHECK(json["clients"]["links"][std::string(name.key)] == 0);
+    CHECK(json["servers"]["links"].size() == wire::control::link_count_names.size());
+  }
+  found.clients.links.late_replies = 2;
+  const std::string text = test_report(plan_of(task::rpc_call), found);
+  CHECK(text.find("Late replies: 2\n") < text.find("Aggregated RPC Server"));
+  CHECK(has(text, "Max 3.000\nLate replies: 2\n"));
 }
 
 TEST_CASE("status lists agents by kind, host and process") {

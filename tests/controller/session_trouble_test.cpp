@@ -227,3 +227,29 @@ TEST_CASE("a flood of error texts is bounded, agent by agent and in the sum") {
   for (const auto& [text, times] : s.found().clients.results.errors) counted += times;
   CHECK(counted == agents * 200);
 }
+
+TEST_CASE("what links counted is added up from the reset on, and is no problem") {
+  session_script s{plan_for(task::rpc_call)};
+  const auto reports = [&](agent_kind kind, std::uint64_t ok, wire::control::link_counts links) {
+    auto r = s.record(kind, kind == server ? "s" : "c", ok);
+    r.has_details = true;
+    r.details.run = kind == client ? run_id : "";
+    r.details.links = links;
+    s.machine.on_result(r, s.now());
+  };
+  s.connect();
+  s.pong(client, "c");
+  s.pong(server, "s");
+  s.pass(s.machine.what().idle);
+  REQUIRE(s.machine.current() == phase::resetting);
+  reports(server, 5, {100, 100, 0, 0, 0, 0, 0, 0});  // before the run
+  REQUIRE(s.machine.current() == phase::running);
+  reports(client, 3, {0, 0, 2, 0, 0, 0, 1, 0});
+  reports(server, 2, {4, 0, 0, 0, 0, 0, 0, 0});
+  s.pass(1s);
+  reports(server, 1, {3, 1, 0, 0, 0, 0, 0, 0});
+  REQUIRE(s.machine.finished());
+  CHECK(s.found().clients.links == wire::control::link_counts{0, 0, 2, 0, 0, 0, 1, 0});
+  CHECK(s.found().servers.links == wire::control::link_counts{7, 1, 0, 0, 0, 0, 0, 0});
+  CHECK(s.found().ok());
+}

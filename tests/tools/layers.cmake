@@ -4,6 +4,8 @@ add_test(NAME "layers: every file keeps the rules of docs/design.md"
   COMMAND /usr/bin/python3 "${CMAKE_CURRENT_SOURCE_DIR}/check_layers.py" "${CMAKE_SOURCE_DIR}")
 add_test(NAME "layers: each planted violation is found"
   COMMAND /usr/bin/python3 -B "${CMAKE_CURRENT_SOURCE_DIR}/check_layers_test.py")
+add_test(NAME "the house: top level, presets, the table of layers"
+  COMMAND /usr/bin/python3 -B "${CMAKE_CURRENT_SOURCE_DIR}/house_test.py")
 # Every header compiles alone. One that has a source beside it does so there, as its first include
 # (check_layers.py sees to that); each of the others gets a source here.
 file(GLOB_RECURSE headers RELATIVE "${CMAKE_SOURCE_DIR}" CONFIGURE_DEPENDS
@@ -25,4 +27,4 @@ add_test(NAME "layers: every header compiles alone"
   COMMAND "${CMAKE_COMMAND}" --build "${CMAKE_BINARY_DIR}" --target header_check)
 set_tests_properties(
   "layers: every file keeps the rules of docs/design.md" "layers: each planted violation is found"
-  "layers: every header compiles alone" PROPERTIES LABELS unit TIMEOUT 300)
+  "layers: every header compiles alone" "the house: top level, presets, the table of layers" PROPERTIES LABELS unit TIMEOUT 300)

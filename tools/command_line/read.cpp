@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <utility>
 
 namespace ombt::tools {
 namespace {
@@ -23,6 +24,35 @@ std::string cause(const CLI::App& app, const CLI::ParseError& error) {
                      : has_commands                   ? "command "
                                                       : "argument ";
   return std::string("unknown ") + kind + strange.front();
+}
+
+/// Whether an option of that name, of any command, takes the argument after it.
+bool takes_value(const CLI::App& app, const std::string& name) {
+  const CLI::Option* const option = app.get_option_no_throw(name);
+  if (option != nullptr) return option->get_items_expected_min() > 0;
+  const auto commands = app.get_subcommands([](const CLI::App*) { return true; });
+  return std::any_of(commands.begin(), commands.end(),
+                     [&name](const CLI::App* one) { return takes_value(*one, name); });
+}
+
+/// Puts the commands before all options, so that an option of a command may stand before it.
+std::vector<std::string> commands_first(const CLI::App& app, std::vector<std::string> arguments) {
+  const CLI::App* at = &app;
+  auto commands_end = arguments.begin();
+  for (auto one = arguments.begin(); one != arguments.end(); ++one) {
+    if (*one == "--") break;
+    if (one->starts_with('-')) {
+      if (takes_value(app, *one) && one + 1 != arguments.end()) ++one;
+      continue;
+    }
+    const auto named = at->get_subcommands(
+        [&one](const CLI::App* command) { return command->get_name() == *one; });
+    if (named.empty()) continue;
+    at = named.front();
+    std::rotate(commands_end, one, one + 1);
+    ++commands_end;
+  }
+  return arguments;
 }
 
 /// The name of an option that was given without text, or an empty one.
@@ -44,6 +74,7 @@ std::string empty_option(const CLI::App& app) {
 
 std::optional<int> read_command_line(CLI::App& app, std::vector<std::string> arguments,
                                      empty_values empty) {
+  arguments = commands_first(app, std::move(arguments));
   std::reverse(arguments.begin(), arguments.end());  // as CLI11 wants them
   try {
     app.parse(std::move(arguments));

@@ -18,6 +18,7 @@ namespace ombt::tools {
 enum class empty_values : std::uint8_t { refused, not_given };
 
 /// Parses `arguments` (without the program's own name) into the variables of `app`'s options.
+/// Options may stand before and after the command that they belong to.
 /// Returns nothing if the program is to go on; otherwise its exit status: 0 after --help and
 /// --version, 2 after an error, which has been said on standard error in one line, passwords
 /// masked.

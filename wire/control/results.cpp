@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstdio>
+#include <utility>
 
 namespace ombt::wire::control {
 namespace {
@@ -127,6 +128,16 @@ void append_details(std::string& out, const result_details& details) {
   out += std::to_string(details.negative_samples);
   out += ", \"negative_min_ms\": ";
   json::append_number(out, details.negative_min);
+  // Only what happened: most agents have nothing to say here.
+  std::string_view before = ", \"links\": {";
+  for (const link_count_name& name : link_count_names) {
+    if (details.links.*name.count == 0) continue;
+    out += std::exchange(before, ", ");
+    json::append_string(out, name.key);
+    out += ": ";
+    out += std::to_string(details.links.*name.count);
+  }
+  if (details.links.any()) out += '}';
   out += '}';
 }
 
@@ -281,6 +292,12 @@ bool read_details(json::value from, result_details& out, std::string& why) {
   field_reader fields{"results.ombt.", why};
   fields.count(from, "negative_samples", out.negative_samples);
   fields.number(from, "negative_min_ms", -largest_latency, 0, out.negative_min);
+  if (const json::value links = from["links"]) {
+    if (!links.is_object()) fields.fail("links", " is no object");
+    for (const link_count_name& name : link_count_names) {
+      fields.count(links, name.key, out.links.*name.count);
+    }
+  }
   return fields.ok();
 }
 

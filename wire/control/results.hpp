@@ -8,6 +8,7 @@
 // throughput, and a negative clock difference is no failure: the message counts as received, the
 // sample goes to `negative_samples`.
 
+#include "wire/control/link_counts.hpp"
 #include "wire/control/messages.hpp"
 #include "wire/hdr/histogram.hpp"
 #include "wire/json/value.hpp"
@@ -61,6 +62,7 @@ struct result_details {
   hdr::sparse_histogram latency;       ///< of successes, nanoseconds
   std::uint64_t negative_samples = 0;  ///< one-way times below zero: clocks apart
   double negative_min = 0;             ///< the lowest of them, milliseconds
+  link_counts links;                   ///< of what these results are about
 };
 
 /// One agent's results, or the sum of several.
@@ -89,7 +91,7 @@ struct results {
 };
 
 /// Appends the record as ombt's agents send it; details, where given, as a last key "ombt":
-/// {"run", "latency": histogram, "negative_samples", "negative_min_ms"}.
+/// {"run", "latency": histogram, "negative_samples", "negative_min_ms", "links": {name: count}}.
 void append_results(std::string& out, const results& r, const result_details* details = nullptr);
 
 /// client_result: {"name", "kind", "results"}.

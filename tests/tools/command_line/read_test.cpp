@@ -91,6 +91,22 @@ TEST_CASE("What is not known is named for what it looks like") {
         outcome{2, "program: unknown option --fra (see program --help)\n"});
 }
 
+TEST_CASE("Options of a command may stand before it") {
+  const auto far = [](std::vector<std::string> arguments) {
+    program_with_commands p;
+    p.app.get_subcommand("go")->add_subcommand("on")->fallthrough();
+    CHECK(p.run(std::move(arguments)) == outcome{-1, ""});
+    CHECK(p.app.get_subcommands().front()->get_name() == "go");
+    return std::pair{p.count, p.url};
+  };
+  using result = std::pair<int, std::string>;
+  CHECK(far({"--far", "7", "go"}) == result{7, ""});
+  CHECK(far({"--far=7", "--fast", "go", "--url", "x"}) == result{7, "x"});
+  CHECK(far({"--url", "go", "go", "--far", "8", "on"}) == result{8, "go"});  // a value, no command
+  CHECK(program_with_commands().run({"--url", "go"}).first == 2);
+  CHECK(program_with_commands().run({"--far", "7"}).first == 2);
+}
+
 TEST_CASE("Other errors are said in CLI11's words") {
   CHECK(program().run({"--count", "many"}) ==
         outcome{2, "program: Could not convert: --count = many (see program --help)\n"});

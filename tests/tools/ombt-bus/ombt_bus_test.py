@@ -49,6 +49,21 @@ def processes_naming(text):
     return found
 
 
+def listening_addresses(pid):
+    """Where a process listens, as the kernel writes it: hexadecimal address:port."""
+    mine = set()
+    for descriptor in os.listdir("/proc/%d/fd" % pid):
+        mine.update(re.findall(r"socket:\[(\d+)\]",
+                               os.readlink("/proc/%d/fd/%s" % (pid, descriptor))))
+    found = []
+    for table in ("tcp", "tcp6"):
+        with open("/proc/net/" + table) as file:
+            for fields in map(str.split, file):
+                if fields[3] == "0A" and fields[9] in mine:
+                    found.append(fields[1])
+    return found
+
+
 def accepts(port):
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
@@ -425,6 +440,34 @@ class RealBroker(BusTest):
         with amqp.Connection("127.0.0.1:%d" % port) as connection:
             message = connection.channel().basic_get("kept", no_ack=True)
             self.assertEqual("still here", message.body)
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(0, process.wait(timeout=60))
+
+    def test_an_agent_that_was_there_first_is_ready_when_rabbitmq_comes_on_the_port_asked_for(self):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        url = "rabbit://guest:guest@127.0.0.1:%d/" % port
+        agent = subprocess.Popen(
+            [os.path.join(os.path.dirname(PROGRAM), "ombt-agent"), "--url", url, "--rpc-server",
+             "1", "--timeout", "90"], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.started.append(agent)
+        time.sleep(1.5)
+        self.assertIsNone(agent.poll())
+        process = self.start("--port", str(port), "--nodes", "1", mode=None)
+        self.assertIn(url + "\n", process.stdout.readline())
+        self.assertRegex(agent.stdout.readline(), "^RPC server .* is ready\n$")
+        agent.terminate()
+        out, err = agent.communicate(timeout=60)
+        self.assertEqual((0, ""), (agent.returncode, out), err)
+        self.assertRegex(err, "^ombt-agent: counted on the bus: [0-9]+ connection errors?\n$")
+        epmd = [pid for pid, command in processes_naming(self.temporary) if "epmd" in
+                command.split()[0]]
+        self.assertEqual(1, len(epmd), processes_naming(self.temporary))
+        addresses = listening_addresses(epmd[0])
+        self.assertTrue(addresses)
+        for address in addresses:
+            self.assertIn(address.split(":")[0], ("0100007F", 24 * "0" + "01000000"))
         process.send_signal(signal.SIGTERM)
         self.assertEqual(0, process.wait(timeout=60))
 

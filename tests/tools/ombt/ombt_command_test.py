@@ -18,9 +18,11 @@ import time
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path[:0] = [os.path.join(HERE, "../../interop"), os.path.join(HERE, "../../controller")]
+sys.path[:0] = [os.path.join(HERE, "../..", folder)
+                for folder in ("interop", "controller", "agents")]
 import bus  # noqa: E402
 from peers import PATIENCE, Peer  # noqa: E402
+from spy import Spy  # noqa: E402
 from vhosts import vhost  # noqa: E402
 
 BIN = os.environ["OMBT_BIN"]
@@ -171,6 +173,55 @@ class Agents(OmbtCase):
         self.assertEqual({line["id"] for line in received if "id" in line},
                          {line["id"] for line in sent if "id" in line})
 
+    def test_pools_and_output_of_notifications(self):
+        pool = bus.unique("pool")
+        self.ok(*self.common, "notify", "--calls", 2, "--pool", pool)
+        self.daemon("listener", "--pool", pool, "--output", self.path("heard"), "--name", "l")
+        self.daemon("notifier", "--output", self.path("sent"), "--name", "n")
+        with bus.address().channel() as channel:
+            # Both were of the pool: one's queue is the other's.
+            self.assertEqual(channel.queue_declare(pool, passive=True).consumer_count, 1)
+            self.ok(*self.common, "controller", "--idle", 1, "notify", "--events", 3,
+                    "--severity", "error")
+            self.shutdown()
+            channel.queue_delete(pool)
+        # Only what the senders declare, each its priority; the listeners' would be six.
+        names = {q["name"] for q in bus.listing("list_queues", "name")}
+        self.assertEqual({n for n in names if n.startswith("notify-" + self.topic)},
+                         {"notify-%s.%s" % (self.topic, p) for p in ("debug", "error")})
+        heard, sent = self.lines(self.path("heard")), self.lines(self.path("sent"))
+        self.assertEqual(heard[0], {"client-name": "l", "kind": "Listener"})
+        self.assertEqual(sent[0], {"client-name": "n", "kind": "Notifier"})
+        self.assertEqual([line["id"] for line in heard if "id" in line],
+                         [line["id"] for line in sent if "id" in line])
+        self.assertEqual(len(heard), 4)
+
+    def test_pause_severity_and_the_oslo_configuration(self):
+        path = self.path("bus.conf")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("[DEFAULT]\nrpc_ping_enabled = true\n")
+        self.daemon("rpc-client")
+        self.daemon("notifier")
+        self.daemon("listener")
+        self.ok(*self.common, "--oslo-config", path, "rpc-server", "--daemon")
+        peer = Peer("rpc_client", url=URL)
+        self.addCleanup(peer.kill)
+        answer = peer.one("call", target={"exchange": "ombt-rpc-test", "topic": "rpc-" + self.topic},
+                          method="oslo_rpc_server_ping", timeout=10)
+        self.assertEqual(answer.get("result"), "pong", answer)
+        calls = Spy(self, "client-RPCClient-%s_fanout" % self.topic, fanout=True)
+        events = Spy(self, "client-Notifier-%s_fanout" % self.topic, fanout=True)
+        ordered = lambda spy: spy.take(lambda m: m["method"] == "run_test")["args"]["kwargs"]
+        self.ok(*self.common, "--oslo-config", path, "controller", "--idle", 1, "--verbose=yes",
+                "rpc-call", "--pause", 0.25, "--calls", 2, "--length", 5)
+        kwargs = ordered(calls)
+        self.assertEqual([kwargs[k] for k in ("pause", "verbose", "count", "data")],
+                         [0.25, True, 2, "XXXXX"])
+        self.ok(*self.common, "controller", "--idle", 1, "notify", "--severity", "audit")
+        kwargs = ordered(events)
+        self.assertEqual([kwargs[k] for k in ("pause", "verbose", "severity")],
+                         [0.0, False, "audit"])
+
     def test_severities(self):
         self.daemon("listener")
         self.daemon("notifier")
@@ -246,7 +297,26 @@ class Agents(OmbtCase):
                          ["alone-N", "log-N"])
         for name in logs:
             with open(self.path(name), encoding="utf-8") as file:
-                self.assertIn("ombt: ", file.read())
+                said = file.read()
+            self.assertIn("ombt: ", said)
+            self.assertIn(":***@", said)
+            self.assertNotIn(":%s@" % bus.address().password, said)
+
+    def test_passwords_are_not_in_the_command_line(self):
+        url = "rabbit://ali:secret@127.0.0.1:1"
+        for mode in (("rpc-server",), ("--control", url, "controller", "rpc-call"), ("rpc",)):
+            process = subprocess.Popen([os.path.join(BIN, "ombt"), "--url=" + url, *mode],
+                                       env=ENVIRONMENT, stderr=subprocess.DEVNULL)
+            self.addCleanup(process.wait)
+            self.addCleanup(process.kill)
+            shown = b""
+            deadline = time.monotonic() + PATIENCE
+            while b"***" not in shown:
+                self.assertLess(time.monotonic(), deadline, shown)
+                with open("/proc/%d/cmdline" % process.pid, "rb") as file:
+                    shown = file.read()
+            self.assertIn(b"ali:***@127.0.0.1", shown)
+            self.assertNotIn(b"secret", shown)
 
 
 class Trouble(OmbtCase):
@@ -276,6 +346,7 @@ class Trouble(OmbtCase):
                 (("--url", "carrier-pigeon://u:secret@h", "rpc-server", "--daemon"),
                  "carrier-pigeon"),
                 (("--control", "rabbit://u:secret@h:x", "controller", "rpc-call"), "port"),
+                (("--url", "amqp://u:secret@h", "rpc"), "amqp://"),
                 (("--oslo-config", "/no/such.conf", "rpc-server"), "/no/such.conf"),
                 (("--timeout", "0", "controller", "rpc-call"), "--timeout"),
                 (("rpc-server", "--output", "/no/such/file"), "/no/such/file")):

@@ -8,9 +8,7 @@ import os
 import re
 import unittest
 
-from tree import REPOSITORY, TreeTest
-
-NOBODY = 65534
+from tree import NOBODY, REPOSITORY, TreeTest
 
 
 class InstallDependencies(TreeTest):
@@ -85,6 +83,14 @@ class InstallDependencies(TreeTest):
         for line in lines:
             self.assertRegex(line, r"^(build|run|test|check) +[a-z0-9.+-]+ +\S")
         self.assertEqual({line.split()[0] for line in lines}, {"build", "run", "test", "check"})
+
+    def test_the_peers_of_the_tests_are_for_the_tests(self):
+        _, out, _ = self.tree.run("tools/install-dependencies", "--list")
+        tests = {line.split()[1] for line in out.splitlines() if line.startswith("test ")}
+        self.assertLessEqual({"python3", "python3-oslo.messaging", "python3-oslo.config",
+                              "python3-kombu", "python3-amqp", "python3-qpid-proton",
+                              "python3-pyngus"}, tests)
+        self.assertRegex(out, r"(?m)^run +rabbitmq-server ")
 
     def test_the_build_finds_nothing_that_is_not_in_the_list(self):
         _, out, _ = self.tree.run("tools/install-dependencies", "--list")

@@ -34,6 +34,20 @@ class Quickstart(TreeTest):
             if "running" not in line:
                 self.assertRegex(line, r" … [0-9]+\.[0-9] s$")
 
+    def test_what_is_missing_is_installed_first(self):
+        self.tree.lacks("cmake")
+        status, out, err = self.tree.run_as_nobody("tools/quickstart", "rpc-call")
+        self.assertEqual((status, out), (1, ""), err)
+        self.assertEqual(err, "install-dependencies: sudo refused; needed: cmake\n")
+        self.assertFalse((self.release / "taken").exists())
+
+    def test_each_agent_is_a_process_of_its_own(self):
+        status, out, err = self.check("--bus", "rabbit", "status", "--expect", "3")
+        self.assertEqual(status, 0, out + err)
+        self.assertIn("starting a private bus (rabbit)", err)
+        self.assertTrue(out.startswith("3 agents on topic"), out)
+        self.assertEqual(len(set(re.findall(r"process ([0-9]+)  1 agent\n", out))), 3, out)
+
     def test_a_second_run_builds_nothing(self):
         self.assertEqual(self.check("rpc-call", "--calls", "1")[0], 0)
         taken = self.release / "taken"

@@ -83,6 +83,20 @@ class TestCommand(TreeTest):
         self.assertEqual((status, out), (1, "2 passed, 1 failed, 0 skipped\n"), err)
         self.assertIn("failed: four", err)
 
+    def test_what_ci_runs_is_just_that(self):
+        self.suite("asan", three="true", four="true")
+        before = self.tree.files()
+        status, out, err = self.tree.run(".ci/run")
+        self.assert_nothing_left(before)
+        self.assertEqual((status, out), (0, "3 passed, 0 failed, 0 skipped\n"), err)
+        self.assertIn("fuzz corpora", err)
+
+    def test_what_is_missing_is_installed_first(self):
+        self.tree.lacks("python3-kombu")
+        status, out, err = self.tree.run_as_nobody("tools/test")
+        self.assertEqual((status, out), (1, ""), err)
+        self.assertEqual(err, "install-dependencies: sudo refused; needed: python3-kombu\n")
+
     def test_a_build_that_fails_names_its_log(self):
         (self.dev / "build.ninja").write_text(
             "rule fail\n  command = echo 'of no use'; exit 1\nbuild all: fail\n")
