@@ -22,6 +22,15 @@ add_library(ombt_rabbitmq_c INTERFACE)
 target_include_directories(ombt_rabbitmq_c SYSTEM INTERFACE ${RABBITMQ_C_INCLUDE})
 target_link_libraries(ombt_rabbitmq_c INTERFACE ${RABBITMQ_C_LIBRARY})
 
+# The C engine is in the core library that libqpid-proton-cpp itself needs. It has no unversioned
+# link; libqpid-proton.so beside it would be a second copy of the same symbols.
+find_path(PROTON_INCLUDE proton/connection_driver.h REQUIRED)
+find_library(PROTON_CPP_LIBRARY qpid-proton-cpp REQUIRED)
+find_library(PROTON_CORE_LIBRARY libqpid-proton-core.so.10 REQUIRED)
+add_library(ombt_proton INTERFACE)
+target_include_directories(ombt_proton SYSTEM INTERFACE ${PROTON_INCLUDE})
+target_link_libraries(ombt_proton INTERFACE ${PROTON_CPP_LIBRARY} ${PROTON_CORE_LIBRARY})
+
 if(OMBT_TESTS)
   find_package(Catch2 2.13 REQUIRED)
 endif()

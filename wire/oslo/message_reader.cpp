@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reading bodies: the envelope, then the keys that oslo.messaging knows, found in one pass.
+#include "wire/oslo/message_parts.hpp"
 #include "wire/oslo/messages.hpp"
 
 #include <charconv>
@@ -12,12 +13,7 @@ constexpr std::string_view field_names[] = {"method",  "args",     "namespace", 
                                             "_msg_id", "_reply_q", "_timeout",  "_unique_id",
                                             "result",  "failure",  "ending"};
 
-constexpr std::string_view version_key = "oslo.version";
-constexpr std::string_view message_key = "oslo.message";
-constexpr std::string_view envelope_version = "2.0";
 constexpr std::string_view unset_version = "1.0";
-
-std::string_view text_of(json::value v) noexcept { return v.string().value_or(""); }
 
 /// What Python calls true.
 bool is_true(json::value v) noexcept {
@@ -60,23 +56,7 @@ error_code message_reader::read(std::string_view body) {
 
   json::value root;
   if (const error_code error = outer_.parse(body, root)) return error;
-  if (!root.is_object()) return errc::malformed_message;
-  json::value version;
-  json::value message;
-  root.for_each_member([&](std::string_view key, json::value member) {
-    if (key == version_key) version = member;
-    if (key == message_key) message = member;
-  });
-  if (version && message) {
-    const auto version_text = version.string();
-    if (!version_text || !version_is_compatible(envelope_version, *version_text)) {
-      return errc::unsupported_envelope;
-    }
-    const auto text = message.string();
-    if (!text) return errc::malformed_message;
-    if (const error_code error = inner_.parse(*text, root)) return error;
-    if (!root.is_object()) return errc::malformed_message;
-  }
+  if (const error_code error = open_envelope(root, inner_)) return error;
   root.for_each_member([&](std::string_view key, json::value member) {
     for (std::size_t i = 0; i < std::size(field_names); ++i) {
       if (key == field_names[i]) {
@@ -101,17 +81,11 @@ std::string_view message_reader::method() const noexcept { return text_of(get(fi
 json::value message_reader::args() const noexcept { return get(field::args); }
 
 std::optional<std::string_view> message_reader::name_space() const noexcept {
-  const json::value v = get(field::name_space);
-  if (!v || v.is_null()) return std::nullopt;
-  // A namespace that is no string equals none that an endpoint can have.
-  return v.string().value_or("\xff");
+  return name_space_of(get(field::name_space));
 }
 
 std::optional<std::string_view> message_reader::version() const noexcept {
-  const json::value v = get(field::version);
-  if (!v) return std::nullopt;
-  // As Python prints null, which no endpoint is compatible with.
-  return v.string().value_or("None");
+  return version_of(get(field::version));
 }
 
 std::string_view message_reader::msg_id() const noexcept { return text_of(get(field::msg_id)); }

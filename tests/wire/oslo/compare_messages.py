@@ -7,7 +7,6 @@ kombu would publish; only the connection is replaced by one that keeps the messa
 import contextlib
 import json
 import random
-import struct
 import sys
 import uuid
 
@@ -21,9 +20,7 @@ from oslo_messaging.rpc import dispatcher
 from oslo_utils import timeutils
 
 from probe import Probe
-
-CHARACTERS = ('abcXYZ019 _-./:{}[],\'' * 3 + '"\\\n\t\x00\x1f\x7f\x80\xe4\u20ac\u2028\ufeff\uffff'
-              '\U0001f600\U0010ffff')
+from random_values import any_exception, any_float, any_object, any_text, any_value
 
 
 class Bus:
@@ -71,34 +68,6 @@ def make_incoming(msg_id):
     return incoming
 
 
-def any_text(r, longest=40):
-    return ''.join(r.choice(CHARACTERS) for _ in range(r.randrange(longest)))
-
-
-def any_float(r):
-    while True:
-        value = r.choice([
-            lambda: struct.unpack('d', r.getrandbits(64).to_bytes(8, 'little'))[0],
-            lambda: r.uniform(-1e6, 1e6), lambda: float(r.randrange(-10**17, 10**17)),
-            lambda: r.randrange(10000) * 10.0 ** r.randrange(-20, 20)])()
-        if value == value and abs(value) != float('inf'):
-            return value
-
-
-def any_value(r, depth=4):
-    kinds = [lambda: None, lambda: r.random() < .5, lambda: r.randrange(-2**63, 2**63),
-             lambda: r.randrange(2**63, 2**64), lambda: r.randrange(-9, 99), lambda: any_float(r),
-             lambda: any_text(r)]
-    if depth > 0:
-        kinds += [lambda: [any_value(r, depth - 1) for _ in range(r.randrange(4))],
-                  lambda: any_object(r, depth - 1)] * 2
-    return r.choice(kinds)()
-
-
-def any_object(r, depth=3):
-    return {any_text(r, 12): any_value(r, depth) for _ in range(r.randrange(5))}
-
-
 def compare_requests(probe, r, bus):
     transport = oslo_messaging.transport.RPCTransport.__new__(oslo_messaging.transport.RPCTransport)
     transport._driver = make_driver(bus)
@@ -141,18 +110,6 @@ def compare_requests(probe, r, bus):
                 (read.get('reply_q'), sent.get('_reply_q', '')),
                 (read.get('unique_id'), sent['_unique_id'])):
             probe.compare('a request read', ours, theirs)
-
-
-class Strange(Exception):
-    pass
-
-
-def any_exception(r):
-    try:
-        raise r.choice([ValueError, KeyError, Strange, RuntimeError])(
-            *[any_value(r, 1) for _ in range(r.randrange(3))])
-    except Exception:
-        return sys.exc_info()
 
 
 def compare_exceptions(probe, r):
@@ -281,6 +238,8 @@ def compare_timestamps(probe, r):
 
 def main():
     cfg.CONF([])
+    # Its thread would keep the program for 10 s.
+    cfg.CONF.set_override('metrics_thread_stop_timeout', 0, 'oslo_messaging_metrics')
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else random.randrange(10**9)
     print('seed %d' % seed)
     r = random.Random(seed)

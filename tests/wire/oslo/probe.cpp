@@ -3,6 +3,8 @@
 // line on standard output. The compare_*.py scripts ask it and the Python library the same
 // questions.
 #include "wire/configuration_error.hpp"
+#include "wire/oslo/amqp10_address.hpp"
+#include "wire/oslo/amqp10_messages.hpp"
 #include "wire/oslo/messages.hpp"
 #include "wire/oslo/options.hpp"
 
@@ -37,7 +39,7 @@ std::string render_request(const json& q) {
   r.unique_id = unique_id;
   r.context_json = context;
   std::string out;
-  append_request(out, r);
+  (q.at("what") == "request" ? append_request : append_amqp10_request)(out, r);
   return out;
 }
 
@@ -47,7 +49,7 @@ std::string render_notification(const json& q) {
                     payload = q.at("payload"), timestamp = text(q, "timestamp"),
                     unique_id = text(q, "unique_id"), context = text(q, "context");
   std::string out;
-  append_notification(
+  (q.at("what") == "notification" ? append_notification : append_amqp10_notification)(
       out, {message_id, publisher, event, priority, payload, timestamp, unique_id, context},
       q.at("envelope"));
   return out;
@@ -94,6 +96,41 @@ json read_body(const std::string& body) {
           {"ending", reader.ending()}};
 }
 
+json read_amqp10_body(const std::string& body) {
+  static amqp10_message_reader reader;
+  if (const error_code error = reader.read(body)) {
+    return {{"error", name_of(static_cast<errc>(error.value()))}};
+  }
+  const auto text_of = [](wire::json::value v) {
+    std::string out;
+    v.append_to(out);
+    return v ? json(out) : json();
+  };
+  const auto timeout = reader.call_monitor_timeout();
+  return {{"message", text_of(reader.message())},
+          {"context", text_of(reader.context())},
+          {"method", reader.method()},
+          {"args", text_of(reader.args())},
+          {"namespace", optional_text(reader.name_space())},
+          {"version", optional_text(reader.version())},
+          {"timeout", timeout ? json(*timeout) : json()},
+          {"result", text_of(reader.result())},
+          {"failure", optional_text(reader.failure())}};
+}
+
+/// The addresses of a target, of a server that serves it, and of its topic's notifications.
+json addresses(const json& q) {
+  const messaging_options options =
+      make_messaging_options(options_file::parse(text(q, "file"), "FILE"), text(q, "url"));
+  const amqp10_addresser addresser{options, text(q, "product")};
+  const std::string exchange = text(q, "exchange"), topic = text(q, "topic"),
+                    server = text(q, "server");
+  const amqp10_target target{exchange, topic, server, q.at("fanout")};
+  return {{"rpc", addresser.rpc(target)},
+          {"server", addresser.rpc_server(target)},
+          {"notification", addresser.notification(topic, text(q, "priority"))}};
+}
+
 json describe(const transport_url& url) {
   json hosts = json::array();
   for (const host_address& host : url.hosts) {
@@ -136,8 +173,16 @@ json changed(const std::string& file, const std::string& url) {
 json answer(const json& q) {
   const std::string what = q.at("what");
   std::string out;
-  if (what == "request") return render_request(q);
-  if (what == "notification") return render_notification(q);
+  if (what == "request" || what == "amqp10_request") return render_request(q);
+  if (what == "notification" || what == "amqp10_notification") return render_notification(q);
+  if (what == "amqp10_reply") {
+    append_amqp10_reply(out, text(q, "result"));
+    return out;
+  }
+  if (what == "amqp10_failure") {
+    append_amqp10_failure(out, text(q, "failure"));
+    return out;
+  }
   if (what == "reply") {
     append_reply(out, text(q, "result"), text(q, "msg_id"), text(q, "unique_id"));
     return out;
@@ -165,6 +210,7 @@ json answer(const json& q) {
     return describe(e);
   }
   if (what == "read") return read_body(text(q, "body"));
+  if (what == "amqp10_read") return read_amqp10_body(text(q, "body"));
   if (what == "rewrite") {
     wire::json::reader reader;
     wire::json::value root;
@@ -181,6 +227,7 @@ json answer(const json& q) {
   try {
     if (what == "url") return describe(transport_url::parse(text(q, "url")));
     if (what == "options") return list_options();
+    if (what == "addresses") return addresses(q);
     if (what == "changed") return changed(text(q, "file"), text(q, "url"));
   } catch (const configuration_error& e) {
     return {{"error", e.what()}};

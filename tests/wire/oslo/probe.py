@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Asks the wire_oslo_probe program, and counts what was compared so that nothing passes unasked."""
+"""Asks a probe program, and counts what was compared so that nothing passes unasked."""
 import json
 import subprocess
 import sys
