@@ -2,6 +2,8 @@
 #include "drivers/rabbit/body.hpp"
 
 #include <algorithm>
+#include <iterator>
+#include <utility>
 #include <zlib.h>
 
 namespace ombt::drivers::rabbit {
@@ -36,13 +38,35 @@ error_code inflate_all(std::string_view packed, std::uint64_t limit, std::string
   return error;
 }
 
+/// True for every name that Python's codecs have for UTF-8: in any case, with any punctuation
+/// between its parts (encodings.normalize_encoding and aliases).
+bool is_utf8(std::string_view name) {
+  if (name == "utf-8" || name.empty()) return true;
+  std::string plain;
+  bool gap = false;
+  for (const char c : name) {
+    const bool upper = c >= 'A' && c <= 'Z';
+    if (!upper && !(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9')) {
+      if (c == '.' || c <= 0) return false;  // no punctuation to Python
+      gap = true;
+      continue;
+    }
+    if (std::exchange(gap, false) && !plain.empty()) plain += '_';
+    plain += upper ? static_cast<char>(c - 'A' + 'a') : c;
+  }
+  constexpr std::string_view names[] = {"utf_8",   "utf8",      "u8",       "utf",
+                                        "cp65001", "utf8_ucs2", "utf8_ucs4"};
+  return std::find(std::begin(names), std::end(names), plain) != std::end(names);
+}
+
 }  // namespace
 
 error_code readable_text(const wire::amqp091::properties& header, std::string_view body,
                          std::uint64_t limit, std::string& scratch, std::string_view& text) {
   if (header.content_type != "application/json") return errc::unreadable_content;
-  if (header.content_encoding && *header.content_encoding != "utf-8")
+  if (header.content_encoding && !is_utf8(*header.content_encoding)) {
     return errc::unreadable_content;
+  }
   if (header.compression.empty()) {
     text = body;
     return {};

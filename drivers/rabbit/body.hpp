@@ -13,8 +13,8 @@
 namespace ombt::drivers::rabbit {
 
 /// The text of a delivered body; with compression unpacked into scratch. Errors:
-/// unreadable_content (no application/json, another encoding or compression, broken data),
-/// limit_exceeded (unpacked above limit bytes).
+/// unreadable_content (no application/json, an encoding other than UTF-8 in any spelling, an
+/// unknown compression, broken data), limit_exceeded (unpacked above limit bytes).
 error_code readable_text(const wire::amqp091::properties& header, std::string_view body,
                          std::uint64_t limit, std::string& scratch, std::string_view& text);
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "drivers/rabbit/connection.hpp"
 
+#include "drivers/rabbit/reconnect_wait.hpp"
+
 #include <boost/asio/post.hpp>
 
 #include <algorithm>
-#include <numeric>
-#include <random>
 
 namespace ombt::drivers::rabbit {
 namespace {
@@ -31,11 +31,6 @@ std::string dashed(const wire::oslo::hex_id& id) {
   return text;
 }
 
-std::uint32_t random_seed() {
-  static thread_local std::random_device device;
-  return device();
-}
-
 }  // namespace
 
 connection::connection(io::context& on, amqp::thread_memory& memory,
@@ -46,14 +41,10 @@ connection::connection(io::context& on, amqp::thread_memory& memory,
       settings_(std::move(with)),
       monitor_(std::move(told)),
       id_(wire::oslo::make_hex_id()),
-      purpose_(why) {
-  if (settings_->hosts().size() > 1) {
-    // As the Python driver: each connection shuffles the list, then goes round it.
-    host_order_.resize(settings_->hosts().size());
-    std::iota(host_order_.begin(), host_order_.end(), std::uint16_t{0});
-    std::shuffle(host_order_.begin(), host_order_.end(), std::minstd_rand(random_seed()));
-  }
-}
+      hosts_(settings_->hosts().size(), settings_->options().kombu_failover_strategy == "shuffle"
+                                            ? host_order::strategy::shuffle
+                                            : host_order::strategy::round_robin),
+      purpose_(why) {}
 
 connection::~connection() {
   context_.cancel_timer(timer_);
@@ -113,8 +104,8 @@ void connection::reopen(amqp::channel_id id) {
 }
 
 void connection::need(amqp::channel_id id) {
-  if (state_ == state::open && id > channel_max_) {
-    reopen(id);
+  if (state_ == state::open) {
+    if (id > channel_max_ || channels_[id - 1].state == channel_state::down) reopen(id);
   } else if (state_ == state::idle) {
     attempt();
   } else if (state_ == state::backing_off && purpose_ == purpose::send && failures_ == 0) {
@@ -187,18 +178,15 @@ void connection::on_connected(std::unique_ptr<io::stream> stream, error_code err
 void connection::attempt_failed(error_code error, std::string_view detail, std::uint16_t code) {
   const auto keep = shared_from_this();
   const std::string words = with_address(detail);
-  const auto hosts = static_cast<std::uint16_t>(settings_->hosts().size());
   end_setup();
   drop_transport();
   if (state_ == state::closing) return finish_close();
   ++monitor_->counters.connection_errors;
   monitor_->last_error = words;
   ++failures_;
-  if (waiting_does_not_mend(error)) ++refusals_;
-  host_index_ = static_cast<std::uint16_t>((host_index_ + 1) % hosts);
   // Every host of the list refused for good: only somebody's wish starts another round.
-  const bool final = !ever_open_ && failures_ % hosts == 0 && refusals_ == hosts;
-  if (failures_ % hosts == 0) refusals_ = 0;
+  const bool final = hosts_.all_refused(waiting_does_not_mend(error)) && !ever_open_;
+  hosts_.next();
   if (final) {
     state_ = state::idle;
     failures_ = 0;
@@ -215,7 +203,7 @@ void connection::operator()(const amqp::event::opened& e) {
   state_ = state::open;
   ever_open_ = true;
   failures_ = 0;
-  refusals_ = 0;
+  hosts_.forget_refusals();
   ++monitor_->counters.connects;
   schedule_tick();
   for (std::size_t i = 0; i < channels_.size(); ++i) {
@@ -278,31 +266,17 @@ void connection::operator()(const amqp::event::closed& e) {
 void connection::lost(const trouble& why) {
   const auto keep = shared_from_this();
   drop_transport();
-  host_index_ = static_cast<std::uint16_t>((host_index_ + 1) % settings_->hosts().size());
-  const auto& o = settings_->options();
-  if (purpose_ == purpose::listen) {
-    retry_later(next_wait());
-  } else {
-    const double look = o.heartbeat_timeout_threshold > 0
-                            ? double(o.heartbeat_timeout_threshold) / o.heartbeat_rate / 2
-                            : 15.0;
-    retry_later(std::chrono::duration_cast<duration>(std::chrono::duration<double>(look)));
-  }
+  hosts_.next();
+  retry_later(purpose_ == purpose::listen ? next_wait()
+                                          : wait_of_idle_sender(settings_->options()));
   tell_users(why);
 }
 
-duration connection::next_wait() {
-  const auto& o = settings_->options();
+duration connection::next_wait() const {
   const auto hosts = settings_->hosts().size();
-  if (ever_open_ && purpose_ == purpose::listen) {
-    // A listener polls anew each time: 1, 2, 4 s and again; with several hosts 1 and 2 s.
-    static constexpr int gaps[] = {1, 2, 4};
-    return seconds{gaps[failures_ % (hosts > 1 ? 2 : 3)]};
-  }
-  if (failures_ % hosts != 0) return duration{0};  // the other hosts first
-  const int round = static_cast<int>(failures_ / hosts) - 1;
-  return seconds{std::min(o.rabbit_retry_interval + std::max(round, 0) * o.rabbit_retry_backoff,
-                          o.rabbit_interval_max + o.rabbit_retry_interval)};
+  return ever_open_ && purpose_ == purpose::listen
+             ? wait_of_listener(failures_, hosts)
+             : wait_after_failures(settings_->options(), failures_, hosts);
 }
 
 void connection::retry_later(duration wait) {
@@ -459,14 +433,14 @@ void connection::operator()(const amqp::event::blocked& e) {
 }
 void connection::operator()(const amqp::event::unblocked&) { monitor_->last_error.clear(); }
 void connection::operator()(const amqp::event::oversized& e) {
-  ++monitor_->counters.malformed;
   monitor_->last_error = with_address("a message of " + std::to_string(e.body_size) +
-                                      " bytes is above the body limit");
+                                      " bytes was refused: " + std::string(e.why));
+  if (e.delivery_tag == 0) ++monitor_->counters.returned;
+  if (auto* user = user_of(e.channel)) user->on_oversized(e);
 }
 
 const wire::oslo::host_address& connection::host() const {
-  const auto& hosts = settings_->hosts();
-  return host_order_.empty() ? hosts.front() : hosts[host_order_[host_index_]];
+  return settings_->hosts()[hosts_.current()];
 }
 
 std::string connection::with_address(std::string_view words) const {

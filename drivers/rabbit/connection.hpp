@@ -22,6 +22,7 @@
 #include "drivers/io/connector.hpp"
 #include "drivers/io/context.hpp"
 #include "drivers/io/pump.hpp"
+#include "drivers/rabbit/host_order.hpp"
 #include "drivers/rabbit/settings.hpp"
 #include "drivers/transport.hpp"
 
@@ -56,6 +57,8 @@ class channel_user {
   virtual void on_returned(const amqp::event::returned&) {}
   virtual void on_confirmed(const amqp::event::confirmed&) {}
   virtual void on_cancelled(const amqp::event::cancelled&) {}
+  /// A message that was not read because of its size, or its header's; to be settled.
+  virtual void on_oversized(const amqp::event::oversized&) {}
 
  protected:
   ~channel_user() = default;
@@ -84,7 +87,8 @@ class connection final : public std::enable_shared_from_this<connection>, privat
   void remove(amqp::channel_id channel);
   /// Opens a channel again that the broker closed.
   void reopen(amqp::channel_id channel);
-  /// Connects now rather than later; tells again what keeps this channel from ever being up.
+  /// Connects now rather than later; opens the channel again if the broker closed it; tells again
+  /// what keeps this channel from ever being up.
   void need(amqp::channel_id channel);
   /// Drops the connection and makes a new one after delay (a consumer was cancelled by the broker).
   void restart(duration delay, std::string_view why);
@@ -136,7 +140,7 @@ class connection final : public std::enable_shared_from_this<connection>, privat
   void lost(const trouble& why);
   void tell_users(const trouble& why);
   void retry_later(duration wait);
-  duration next_wait();
+  duration next_wait() const;
   void drop_transport();
   void end_setup();
   void finish_close();
@@ -159,15 +163,13 @@ class connection final : public std::enable_shared_from_this<connection>, privat
   std::shared_ptr<engine_pump> pump_;
   std::shared_ptr<io::connector> connector_;
   std::vector<std::function<void()>> closed_handlers_;
-  std::vector<std::uint16_t> host_order_;  ///< empty with one host
+  host_order hosts_;
   time_point read_time_{};
   loop::timer_id timer_ = 0;  ///< set-up limit, back-off or close limit
   loop::timer_id tick_timer_ = 0;
   io::setup_pacer::ticket ticket_ = 0;
-  std::uint16_t host_index_ = 0;
   std::uint16_t failures_ = 0;     ///< attempts failed since the last open
   std::uint16_t channel_max_ = 0;  ///< as tuned
-  std::uint16_t refusals_ = 0;     ///< of these, with an error that waiting does not mend
   state state_ = state::idle;
   purpose purpose_;
   bool ever_open_ = false;

@@ -16,6 +16,7 @@ constexpr duration retry_gap = milliseconds{250};  // AMQPIncomingMessage.reply
 
 enum timer_kind : std::uint64_t { heartbeat_timer = 0, pause_timer = 1 };
 constexpr std::uint64_t resume_tag = ~std::uint64_t{0};
+constexpr std::uint64_t reopen_tag = resume_tag - 1;
 constexpr std::uint64_t timer_tag(timer_kind kind, request_id id) {
   return (std::uint64_t{kind} << 63) | (std::uint64_t{id.generation & 0x7fffffff} << 32) | id.slot;
 }
@@ -62,6 +63,7 @@ rabbit_listener::~rabbit_listener() {
     s.at = stage::free;
   }
   context_.cancel_timer(resume_);
+  context_.cancel_timer(reopen_);
   shut();
   if (transport_ == nullptr) return;
   transport_->sends().abandon_all(*this);
@@ -71,6 +73,7 @@ rabbit_listener::~rabbit_listener() {
 void rabbit_listener::stop() {
   if (stopped_) return;
   stopped_ = true;
+  context_.cancel_timer(std::exchange(reopen_, 0));
   ++epoch_;  // nothing is settled any more on a channel that may become another's
   waiting_.clear();
   if (std::exchange(paused_, false)) connection_->pause_reading(false);  // to see close-ok
@@ -154,8 +157,9 @@ void rabbit_listener::on_completed(amqp::event::command what) {
   const bool pooled = sources_.size() > 1 && sources_[0].queue == sources_[1].queue;
   if (++consumes_answered_ != (pooled ? 1 : sources_.size())) return;
   if (ever_listened_) ++counters_.reconnects;
-  ever_listened_ = true;
+  ever_listened_ = listening_ = true;
   retried_404_ = false;
+  gaps_.up(steady_clock::now());
   requests_ != nullptr ? requests_->on_listening(*this) : notifications_->on_listening(*this);
 }
 
@@ -163,19 +167,31 @@ void rabbit_listener::on_down(const trouble& why) {
   // What waited unacknowledged comes again from the broker.
   waiting_.clear();
   paused_ = false;
+  const bool was_listening = std::exchange(listening_, false);
+  context_.cancel_timer(std::exchange(reopen_, 0));
   if (stopped_) return;
   if (why.what == trouble::scope::channel) {
-    if (why.code == 404 && !retried_404_) {
+    if (why.code == 404 && !was_listening && !retried_404_) {
       retried_404_ = true;  // a race with somebody's auto-delete: once more (Consumer.declare)
       return connection_->reopen(channel_);
     }
     // A refusal such as 406 does not mend by itself, but a listener that worked once goes on
-    // trying.
-    if (ever_listened_)
-      connection_->restart(seconds{1}, "the broker closed the listener's channel");
+    // trying, from a second up to half a minute later.
+    if (ever_listened_) come_back();
     return report(why.error, why.detail, !ever_listened_);
   }
   report(why.error, why.detail, why.final);
+}
+
+/// After its channel was closed: on a connection of its own as after a loss, else by itself.
+void rabbit_listener::come_back() {
+  const auto now = steady_clock::now();
+  const duration gap = std::max(gaps_.closed(now), reopen_gaps::shortest);
+  if (transport_->listener_is_alone()) {
+    return connection_->restart(gap, "the broker closed the listener's channel");
+  }
+  context_.cancel_timer(reopen_);
+  reopen_ = context_.start_timer(now + gap, *this, reopen_tag);
 }
 
 void rabbit_listener::report(error_code error, std::string_view detail, bool final) {
@@ -214,6 +230,13 @@ void rabbit_listener::on_delivered(const amqp::event::delivered& e) {
     paused_ = true;
     connection_->pause_reading(true);
   }
+}
+
+void rabbit_listener::on_oversized(const amqp::event::oversized& e) {
+  if (stopped_) return;
+  ++counters_.received;
+  ++counters_.malformed;
+  settle(e.delivery_tag, epoch_, false, false);
 }
 
 void rabbit_listener::accept(std::string_view text, std::uint64_t delivery_tag, std::uint32_t epoch,
@@ -466,6 +489,10 @@ void rabbit_listener::on_timer(std::uint64_t tag) {
   if (tag == resume_tag) {
     resume_ = 0;
     return serve_waiting();
+  }
+  if (tag == reopen_tag) {
+    reopen_ = 0;
+    return connection_->reopen(channel_);
   }
   const request_id id{static_cast<std::uint32_t>(tag),
                       static_cast<std::uint32_t>(tag >> 32) & 0x7fffffff};

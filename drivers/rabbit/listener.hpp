@@ -27,6 +27,7 @@
 
 #include "drivers/rabbit/gone_queues.hpp"
 #include "drivers/rabbit/recent_ids.hpp"
+#include "drivers/rabbit/reopen_gaps.hpp"
 #include "drivers/rabbit/send_pool.hpp"
 #include "drivers/transport.hpp"
 
@@ -103,6 +104,7 @@ class rabbit_listener final : public drivers::listener,
   void on_completed(amqp::event::command what) override;
   void on_delivered(const amqp::event::delivered& e) override;
   void on_cancelled(const amqp::event::cancelled& e) override;
+  void on_oversized(const amqp::event::oversized& e) override;
   void on_sent(std::unique_ptr<send_op> op, const send_result& result) override;
   void on_timer(std::uint64_t tag) override;
 
@@ -123,6 +125,7 @@ class rabbit_listener final : public drivers::listener,
   std::unique_ptr<send_op> prepare_reply(slot& s);
   void start_heartbeat(std::uint32_t index);
   void owes_less();
+  void come_back();
   void report(error_code error, std::string_view detail, bool final);
 
   rabbit_transport* transport_;
@@ -142,10 +145,13 @@ class rabbit_listener final : public drivers::listener,
   listener_counters counters_;
   std::uint32_t epoch_ = 0;  ///< counts channels, so that stale tags are known
   std::size_t consumes_answered_ = 0;
+  reopen_gaps gaps_;
   loop::timer_id resume_ = 0;  ///< serves waiting messages once no views are live
+  loop::timer_id reopen_ = 0;  ///< opens a closed channel where others share the connection
   bool prefetches_ = false;
   bool paused_ = false;
-  bool serving_ = false;  ///< inside serve_waiting
+  bool serving_ = false;    ///< inside serve_waiting
+  bool listening_ = false;  ///< all consumers stand
   bool ever_listened_ = false;
   bool retried_404_ = false;
   bool stopped_ = false;

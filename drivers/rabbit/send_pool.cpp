@@ -178,7 +178,7 @@ void send_link::on_up() {
 void send_link::on_down(const trouble& why) {
   returned_ = false;
   if (why.what == trouble::scope::channel) {
-    connection_->reopen(channel_);
+    // Opened again with the next message only: whatever closed it may do so again.
     if (op_) end(why.error, why.detail);
     return;
   }
@@ -266,6 +266,12 @@ void send_link::on_returned(const amqp::event::returned& e) {
   returned_ = true;
   return_detail_.assign(e.text).append(" (").append(std::to_string(e.code)).append(") ");
   return_detail_.append(e.routing_key);
+}
+
+void send_link::on_oversized(const amqp::event::oversized& e) {
+  if (!op_ || e.delivery_tag != 0) return;
+  returned_ = true;
+  return_detail_.assign("it came back, and cannot be read: ").append(e.why);
 }
 
 void send_link::on_confirmed(const amqp::event::confirmed& e) {

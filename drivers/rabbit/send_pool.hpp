@@ -10,7 +10,8 @@
 //   free    | a message                     | declaring and publishing at once if its channel is up
 //   busy    | confirm                       | free (or the next waiting message)
 //   busy    | return, then confirm          | free; the message ends as message_undeliverable
-//   busy    | nack, channel closed          | free; the message ends with that error
+//   busy    | nack, channel closed          | free; the message ends with that error; a closed
+//           |                               | channel is opened again for the next message
 //   busy    | connection lost               | busy, published again when the channel is up
 //   busy    | no channel for it             | gone; another link sends its message (the last fails)
 //
@@ -134,6 +135,7 @@ class send_link final : private channel_user {
   void on_up() override;
   void on_down(const trouble& why) override;
   void on_returned(const amqp::event::returned& e) override;
+  void on_oversized(const amqp::event::oversized& e) override;
   void on_confirmed(const amqp::event::confirmed& e) override;
 
   void publish();

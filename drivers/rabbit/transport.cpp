@@ -123,7 +123,8 @@ void rabbit_transport::call(const target& to, const request_message& request,
   mine.monitor_seconds = options.call_monitor_timeout.value_or(0);
   calls_.emplace(mine.msg_id, handle);
   if (!replies_ && !closing_) {
-    replies_ = std::make_unique<reply_link>(settings_, connection_for(connection::purpose::listen),
+    replies_ = std::make_unique<reply_link>(context_, settings_,
+                                            connection_for(connection::purpose::listen),
                                             static_cast<reply_sink&>(*this));
   }
 

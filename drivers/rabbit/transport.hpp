@@ -111,6 +111,7 @@ class rabbit_transport final : public drivers::transport,
   void on_sent(std::unique_ptr<send_op> op, const send_result& result) override;
   void on_reply_queue() override;
   bool read_reply(const amqp::event::delivered& e) override;
+  void on_unread_reply() override { ++monitor_->counters.malformed; }
   void on_reply() override;
   void on_reply_trouble(const trouble& why) override;
   void on_timer(std::uint64_t tag) override;

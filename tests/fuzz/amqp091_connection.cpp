@@ -95,7 +95,13 @@ struct owner {
     look(e.reason);
   }
   void operator()(const event::unblocked&) { live(); }
-  void operator()(const event::oversized&) { live(); }
+  void operator()(const event::oversized& e) {
+    live();
+    look(e.why);
+    if (e.why.empty()) std::abort();
+    if (e.delivery_tag != 0) bus.reject(e.channel, e.delivery_tag, false);
+    if (e.delivery_tag % 8 == 7) bus.close_channel(e.channel);
+  }
 };
 
 }  // namespace

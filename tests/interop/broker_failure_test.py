@@ -210,6 +210,28 @@ class Failures(unittest.TestCase):
             self.works_again(client)
             channel.exchange_delete(wrong)
 
+    def test_a_refused_reply_queue_fails_the_calls_with_the_brokers_words(self):
+        base = bus.address()
+        user = bus.unique("user")
+        allowed = "^%s.*" % self.exchange
+        bus.ctl("add_user", user, "secret")
+        self.addCleanup(bus.ctl, "delete_user", user)
+        bus.ctl("set_permissions", "-p", base.vhost, user, allowed, ".*", ".*")
+        self.start("rpc_server", SERVER, topic=self.topic, server="srv")
+        client = self.start("rpc_client", CLIENT, url=base.url(user=user, password="secret"))
+        begin = time.monotonic()
+        for _ in range(3):
+            line = client.one("call", target=self.target(), method="echo", timeout=20)
+            self.assertFalse(line["ok"], line)
+            self.assertIn("ACCESS_REFUSED", line["message"])
+        spent = time.monotonic() - begin
+        self.assertLess(spent, 20)
+        if CLIENT == "native":  # asked for once a second at most
+            self.assertGreater(spent, 1.9)
+        self.assertTrue(client.one("cast", target=self.target(), method="noop", timeout=20)["ok"])
+        bus.ctl("set_permissions", "-p", base.vhost, user, ".*", ".*", ".*")
+        self.works_again(client)
+
     def test_the_broker_blocks_publishers_for_a_while(self):
         _, client = self.pair()
         self.works_again(client)

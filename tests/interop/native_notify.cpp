@@ -108,7 +108,18 @@ class listener final : public peer, drivers::notification_handler {
         *this);
   }
 
-  void command(const json& given) override { done(given); }
+  void command(const json& given) override {
+    if (given.value("do", "") == "report") {
+      const auto& c = listener_->counters();
+      say({{"event", "report"},
+           {"id", given.value("id", json{})},
+           {"received", c.received},
+           {"duplicates", c.duplicates},
+           {"malformed", c.malformed},
+           {"reconnects", c.reconnects}});
+    }
+    done(given);
+  }
 
   void on_notification(drivers::listener& from,
                        const drivers::incoming_notification& notification) override {

@@ -94,6 +94,7 @@ std::shared_ptr<const drivers::transport_settings> settings_of(const json& optio
   }
   auto settings = std::make_shared<drivers::transport_settings>();
   settings->messaging = wire::oslo::make_messaging_options(file, url_of(options));
+  settings->messaging.body_limit = options.value("body_limit", settings->messaging.body_limit);
   const std::string topology = text_or_empty(options, "topology");
   settings->topology = drivers::topology::parse(topology.empty() ? "oslo" : topology);
   settings->program = "native_peer";

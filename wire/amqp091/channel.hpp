@@ -7,7 +7,7 @@
 //   phase    what                         next     the engine does
 //   closed   open_channel()               opening  channel.open
 //   opening  channel.open-ok              open     event channel_opened
-//   open     close_channel(), oversized   closing  channel.close
+//   open     close_channel()              closing  channel.close (also for what can't be encoded)
 //   open     channel.close of the broker  closed   channel.close-ok, event channel_closed (by_peer)
 //   closing  channel.close-ok             closed   event channel_closed
 //   closing  channel.close of the broker  closed   as open; the answer to ours is still to come

@@ -170,7 +170,10 @@ content_header codec::decode_header(std::string_view payload) noexcept {
     values.headers = true;
     const std::string_view rest(p, static_cast<std::size_t>(end - p));
     std::size_t size = 0;
-    if ((result.why = scan_table(rest, size)) != nullptr) return result;
+    if ((result.why = scan_table(rest, size)) != nullptr) {
+      result.beyond_limit = result.why == nested_too_deeply;
+      return result;
+    }
     if (size != 4) by_hand = false;
     p += size;
   }

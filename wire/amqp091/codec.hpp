@@ -37,7 +37,9 @@ struct decoded_method {
 struct content_header {
   std::uint64_t body_size = 0;
   properties values;
-  const char* why = nullptr;  ///< static text if it is malformed
+  const char* why = nullptr;  ///< static text if it is malformed, or beyond a limit
+  bool beyond_limit =
+      false;  ///< with why: its frame is whole and body_size right, no more is known
 };
 
 class codec {

@@ -105,8 +105,8 @@ struct channel_opened {
   channel_id channel;
 };
 /// The channel is over: closed by the broker (code, text, class and method of the offender), or by
-/// this side and answered. Then the code is 0 if close_channel() asked for it, 311 after oversized,
-/// 502 for a command that cannot be encoded (a name above 255 bytes).
+/// this side and answered. Then the code is 0 if close_channel() asked for it, 502 for a command
+/// that cannot be encoded (a name above 255 bytes).
 struct channel_closed {
   channel_id channel;
   bool by_peer;
@@ -165,11 +165,15 @@ struct blocked {
   std::string_view reason;
 };
 struct unblocked {};
-/// A message larger than body_limit was discarded unread. The channel is closed (311) by this side
-/// and a channel_closed event follows.
+/// A message that is beyond a limit: its body above body_limit, or the tables of its header nested
+/// too deeply. Given once its header is there; its body is passed over unread, and nothing else
+/// happens to the channel. What was delivered is to be settled, best by reject() without requeue:
+/// it would be no better the next time.
 struct oversized {
   channel_id channel;
+  std::uint64_t delivery_tag;  ///< 0: a mandatory message that came back; its confirm follows
   std::uint64_t body_size;
+  std::string_view why;
 };
 
 }  // namespace event

@@ -36,9 +36,20 @@ void content::header(const content_header& header) noexcept {
   phase_ = body_size_ == 0 ? content_phase::complete : content_phase::body;
 }
 
+void content::skip(std::uint64_t body_size) noexcept {
+  const bool is_return = is_return_;
+  reset();
+  is_return_ = is_return;
+  is_skipped_ = true;
+  body_size_ = body_size;
+  phase_ = body_size_ == 0 ? content_phase::complete : content_phase::skipping;
+}
+
 bool content::body(std::string_view payload) {
   if (payload.size() > body_size_ - received_) return false;
-  if (payload.size() == body_size_) {
+  if (is_skipped_) {
+    // Counted, no more.
+  } else if (payload.size() == body_size_) {
     body_ = payload;
   } else {
     append(payload);
@@ -101,6 +112,7 @@ void content::take_over(content& other) noexcept {
   names_ = std::exchange(other.names_, {});
   return_code_ = other.return_code_;
   is_return_ = other.is_return_;
+  is_skipped_ = other.is_skipped_;
   redelivered_ = other.redelivered_;
   borrowed_ = other.borrowed_;
   phase_ = other.phase_;
@@ -110,10 +122,10 @@ void content::take_over(content& other) noexcept {
 void content::reset() noexcept {
   if (assembled_.capacity != 0) cache_.give(std::move(assembled_));
   if (names_.capacity != 0) cache_.give(std::move(names_));
-  body_ = {};
+  tag_or_text_ = exchange_ = routing_key_ = body_ = {};
   body_size_ = received_ = 0;
   header_ = {};
-  is_return_ = borrowed_ = false;
+  is_return_ = is_skipped_ = borrowed_ = false;
   phase_ = content_phase::none;
 }
 

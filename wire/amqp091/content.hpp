@@ -8,7 +8,11 @@
 //   phase    frame           next
 //   none     deliver/return  header
 //   header   header          body, or complete when the body is empty
+//   header   header, refused skipping, or complete when the body is empty
 //   body     body            body, complete when all announced bytes are there
+//   skipping body            skipping, complete when all announced bytes have passed
+//
+// One that is refused (is_skipped) keeps nothing of what it was.
 //
 // Any other frame is an error, found by the channel's owner.
 
@@ -22,7 +26,7 @@
 
 namespace ombt::wire::amqp091 {
 
-enum class content_phase : std::uint8_t { none, header, body, complete };
+enum class content_phase : std::uint8_t { none, header, body, skipping, complete };
 
 class content {
  public:
@@ -33,12 +37,20 @@ class content {
 
   content_phase phase() const noexcept { return phase_; }
   bool is_return() const noexcept { return is_return_; }
-  std::uint64_t body_size() const noexcept { return body_size_; }
+  /// True from skip() on: there is no event to come of it.
+  bool is_skipped() const noexcept { return is_skipped_; }
+  std::uint64_t delivery_tag() const noexcept { return is_return_ ? 0 : delivery_tag_; }
+  /// True if a body frame may come now.
+  bool takes_body() const noexcept {
+    return phase_ == content_phase::body || phase_ == content_phase::skipping;
+  }
 
   void begin(const amqp_basic_deliver_t& method) noexcept;
   void begin(const amqp_basic_return_t& method) noexcept;
   /// Takes the header; the body's size is not checked here.
   void header(const content_header& header) noexcept;
+  /// Instead of header(): forgets the message but for where it ends.
+  void skip(std::uint64_t body_size) noexcept;
   /// Takes a body frame; false if the body is longer than announced.
   bool body(std::string_view payload);
   /// Copies what points into the read buffer.
@@ -70,6 +82,7 @@ class content {
   block names_;            ///< copies of the views above
   std::uint16_t return_code_ = 0;
   bool is_return_ = false;
+  bool is_skipped_ = false;
   bool redelivered_ = false;
   bool borrowed_ = false;  ///< views point into the read buffer
   content_phase phase_ = content_phase::none;

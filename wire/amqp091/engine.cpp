@@ -202,9 +202,10 @@ bool engine::on_content(const frame& f, any_event& out) {
   }
   if (on->phase == channel_phase::closing) return false;
   content* const message = resume(f.channel, *on);
-  const content_phase expected =
-      f.type == frame_type::header ? content_phase::header : content_phase::body;
-  if (message == nullptr || message->phase() != expected) {
+  const bool in_order = message != nullptr &&
+                        (f.type == frame_type::header ? message->phase() == content_phase::header
+                                                      : message->takes_body());
+  if (!in_order) {
     breach(AMQP_UNEXPECTED_FRAME, "a content frame out of order");
     return false;
   }
@@ -216,21 +217,34 @@ bool engine::on_content(const frame& f, any_event& out) {
     return message_complete(out);
   }
   const content_header header = memory_.code.decode_header(f.payload);
+  if (header.beyond_limit) return refuse_message(header.body_size, header.why, out);
   if (header.why != nullptr) {
     breach(AMQP_SYNTAX_ERROR, header.why);
     return false;
   }
   if (header.body_size > options_.body_limit) {
-    begin_close(f.channel, *on, AMQP_CONTENT_TOO_LARGE, "a message above the size limit");
-    out = event::oversized{f.channel, header.body_size};
-    return true;
+    return refuse_message(header.body_size, "a body above the size limit", out);
   }
   message->header(header);
   return message_complete(out);
 }
 
+/// The message that is arriving is not taken. Its sender may be anybody, so neither the channel nor
+/// the connection pays for it.
+bool engine::refuse_message(std::uint64_t body_size, const char* why, any_event& out) {
+  out = event::oversized{current_channel_, current_.delivery_tag(), body_size, why};
+  current_.skip(body_size);
+  current_given_ = current_.phase() == content_phase::complete;
+  return true;
+}
+
 bool engine::message_complete(any_event& out) {
   if (current_.phase() != content_phase::complete) return false;
+  if (current_.is_skipped()) {  // told when its header came
+    current_.reset();
+    current_channel_ = 0;
+    return false;
+  }
   current_given_ = true;
   if (current_.is_return()) {
     out.emplace<event::returned>(current_.as_returned(current_channel_));

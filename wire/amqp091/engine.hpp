@@ -12,6 +12,7 @@
 //   open_ok     connection.open-ok             open        event opened
 //   open_ok     connection.close 530, 402      closed      vhost_refused
 //   open        frames of channels             open        channel.hpp, content.hpp
+//   open        a message beyond a limit       open        event oversized, its body is passed over
 //   open        connection.close               closed      close-ok is sent
 //   open        close()                        closing     connection.close is sent
 //   start...    close()                        closed      at once: nothing to say goodbye to
@@ -83,6 +84,7 @@ class engine {
   // engine.cpp: bytes, time, frames. Each on_... is true when it set out to an event.
   bool on_frame(const frame& f, any_event& out);
   bool on_content(const frame& f, any_event& out);
+  bool refuse_message(std::uint64_t body_size, const char* why, any_event& out);
   bool message_complete(any_event& out);
   bool give_closed(any_event& out);
   void settle();

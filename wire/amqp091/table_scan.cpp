@@ -62,7 +62,7 @@ const char* scan_table(std::string_view input, std::size_t& offset) noexcept {
   std::size_t limit = input.size();
 
   const auto enter = [&](bool keys) -> const char* {
-    if (depth == max_table_depth) return "tables nested too deeply";
+    if (depth == max_table_depth) return nested_too_deeply;
     if (limit - at < 4) return too_long;
     const std::uint32_t length = read_u32(input.data() + at);
     at += 4;

@@ -13,6 +13,9 @@ namespace ombt::wire::amqp091 {
 /// Tables and arrays within each other, the outermost counted.
 inline constexpr std::size_t max_table_depth = 16;
 
+/// What scan_table() says of a table that may be right but is nested deeper than that.
+inline constexpr char nested_too_deeply[] = "tables nested too deeply";
+
 /// Checks the table that begins (with its 4-byte length) at input[offset] and moves offset behind
 /// it. Returns nullptr, or static text that says what is wrong.
 const char* scan_table(std::string_view input, std::size_t& offset) noexcept;

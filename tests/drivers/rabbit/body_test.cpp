@@ -47,6 +47,33 @@ TEST_CASE("another content type, or none, or another encoding is unreadable") {
   CHECK(read(p, "{}").error == errc::unreadable_content);
 }
 
+TEST_CASE("UTF-8 is spelt as Python's codecs spell it; any other encoding is unreadable") {
+  auto p = json_properties();
+  for (const char* name :
+       {"utf-8", "UTF-8", "Utf-8", "utf8", "UTF8", "utf_8", "U8", "utf", "UTF 8", " utf--8 ",
+        "utf/8", "cp65001", "CP65001", "utf8_ucs2", "UTF8-UCS4", ""}) {
+    INFO(name);
+    p.content_encoding = name;
+    CHECK_FALSE(read(p, "{}").error);
+  }
+  for (const char* name : {"utf-16", "utf-7", "utf-8-sig", "utf.8", "u-8", "utf80",
+                           "\xc3\xbc"
+                           "tf-8",
+                           "utf\xff"
+                           "8",
+                           "latin-1", "ascii", "binary", "ebcdic-9", "8", "-", " "}) {
+    INFO(name);
+    p.content_encoding = name;
+    CHECK(read(p, "{}").error == errc::unreadable_content);
+  }
+  p.content_encoding = std::string_view("utf\0008", 5);
+  CHECK(read(p, "{}").error == errc::unreadable_content);
+  p.content_encoding = std::string_view("\0", 1);
+  CHECK(read(p, "{}").error == errc::unreadable_content);
+  p.content_encoding.reset();
+  CHECK_FALSE(read(p, "{}").error);
+}
+
 TEST_CASE("what compress() makes is read back, and is zlib's format") {
   std::string body(5000, 'x');
   body += "tail";

@@ -23,12 +23,6 @@ void write(const std::string& target, std::string name, const std::string& bytes
   file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
 }
 
-std::string nested_tables(int depth) {
-  std::string value = table();
-  for (int i = 1; i < depth; ++i) value = u32(value.size() + 2) + std::string("\0F", 2) + value;
-  return value;
-}
-
 /// Everything that the owner in the fuzz target waits for, on both channels.
 std::string conversation() {
   std::string all = handshake();
@@ -87,6 +81,14 @@ int main(int argc, char** argv) {
   write("amqp091_connection", "header_deeply_nested",
         std::string("\0\1", 2) + talk + deliver(1, "1", 1, "e", "k") +
             header(1, 0, 0x2000, nested_tables(17)));
+  // The second byte chooses a limit of ten bytes.
+  write("amqp091_connection", "messages_beyond_limits",
+        std::string("\0\5", 2) + talk + message(1, "1", 1, "e", "k", "0123456789x", 4) +
+            message(1, "1", 2, "e", "k", "fits") + deliver(2, "1", 1, "e", "k") +
+            deliver(1, "1", 3, "e", "k") + header(1, 6, 0x2000, nested_tables(17)) +
+            message_header(2, 20) + body(1, "abc") + body(2, "0123456789") + body(1, "def") +
+            returned(1, 312, "NO_ROUTE", "", "q") + message_header(1, 11) + body(1, "0123456789x") +
+            body(2, "0123456789") + message(2, "1", 2, "e", "k", "fits"));
 
   write_payloads("handshake", handshake());
   write_payloads("channel", channel_open_ok(1) + channel_close(1, 404, "NOT_FOUND", 60, 40) +

@@ -141,22 +141,92 @@ TEST_CASE("Returned messages come with their body, then their confirm") {
                                    "1 returned 312 'NO_ROUTE' /gone 'reply'", "1 acked 1"});
 }
 
-TEST_CASE("A body above the limit is discarded and its channel closed with 311") {
+TEST_CASE("A message beyond a limit is told of at its header, and passed over without an answer") {
   connection_options options;
   options.body_limit = 100;
   client one(options);
   one.open({1, 2});
-  one.feed(deliver(1, "1", 1, "e", "k") + header(1, std::uint64_t{1} << 62));
-  CHECK(one.take_events() == lines{"1 oversized 4611686018427387904"});
+  SECTION("a body of any size") {
+    one.feed(deliver(1, "1", 1, "e", "k") + header(1, std::uint64_t{1} << 62));
+    CHECK(one.take_events() ==
+          lines{"1 oversized 1 4611686018427387904 'a body above the size limit'"});
+    one.feed(body(1, std::string(1000, 'x')) + message(2, "1", 1, "e", "k", std::string(100, 'y')));
+    const auto events = one.take_events();
+    REQUIRE(events.size() == 1);
+    CHECK(events[0].substr(0, 13) == "2 delivered 1");
+  }
+  SECTION("headers of any depth, with a body") {
+    one.feed(deliver(1, "1", 2, "e", "k") + header(1, 3, 0x2000, nested_tables(5000)));
+    CHECK(one.take_events() == lines{"1 oversized 2 3 'tables nested too deeply'"});
+    one.feed(body(1, "abc") + deliver(1, "1", 3, "e", "k") +
+             header(1, 0, 0x2000, nested_tables(16)));
+    CHECK(one.take_events() == lines{"1 delivered 1 3 e/k [- - headers - - -] ''"});
+  }
+  SECTION("the largest and the deepest that there is room for") {
+    one.feed(deliver(1, "1", 1, "e", "k") + header(1, 101, 0x2000, nested_tables(16)));
+    CHECK(one.take_events() == lines{"1 oversized 1 101 'a body above the size limit'"});
+    one.feed(body(1, std::string(101, 'x')) + deliver(1, "1", 2, "e", "k") +
+             header(1, 100, 0x2000, nested_tables(16)) + body(1, std::string(100, 'x')));
+    CHECK(one.take_events().size() == 1);
+  }
+  CHECK(one.take_sent().empty());
+  CHECK_FALSE(one.bus.is_closed());
+  one.bus.reject(1, 1, false);
   const auto sent = one.take_sent();
   REQUIRE(sent.size() == 1);
-  REQUIRE(sent[0].is(20, 40));
-  CHECK(sent[0].values().substr(0, 2) == u16(311));
-  one.feed(body(1, std::string(1000, 'x')) + message(2, "1", 1, "e", "k", std::string(100, 'y')));
-  CHECK(one.take_events().size() == 1);
-  one.feed(channel_close_ok(1));
+  REQUIRE(sent[0].is(60, 90));
+  CHECK(sent[0].values() == u64(1) + u8(0));
+}
+
+TEST_CASE("What is passed over is framed as strictly as any other message") {
+  connection_options options;
+  options.body_limit = 4;
+  const std::string begun = deliver(1, "1", 1, "e", "k") + header(1, 5);
+  struct wrong {
+    std::string bytes;
+    const char* code;
+  };
+  const wrong all[] = {
+      {begun + body(1, "123456"), "501"},
+      {begun + body(1, "123") + body(1, "456"), "501"},
+      {begun + header(1, 5), "505"},
+      {begun + deliver(1, "1", 2, "e", "k"), "505"},
+      {begun + body(1, "12345") + body(1, "6"), "505"},
+      {deliver(1, "1", 1, "e", "k") + header(1, 0, 0x2000, nested_tables(17)) + body(1, ""),
+       "505"}};
+  for (const auto& one : all) {
+    client player(options);
+    player.open();
+    player.feed(one.bytes);
+    REQUIRE(player.events.size() == 2);
+    CHECK(player.events[0].substr(0, 13) == "1 oversized 1");
+    CHECK_THAT(player.events[1],
+               Catch::StartsWith(std::string("closed protocol protocol_error ") + one.code));
+  }
+}
+
+TEST_CASE("A channel that is closed while a message is passed over opens anew without a trace") {
+  connection_options options;
+  options.body_limit = 4;
+  client one(options);
+  one.open();
+  SECTION("by the broker, between two messages") {
+    one.feed(message(1, "1", 1, "e", "k", "12345") + channel_close(1, 404, "NOT_FOUND"));
+    one.bus.open_channel(1);
+  }
+  SECTION("by its owner, in the event") {
+    one.on_event = [&](const any_event& event) {
+      if (std::holds_alternative<event::oversized>(event)) one.bus.close_channel(1);
+    };
+    one.feed(deliver(1, "1", 1, "e", "k") + header(1, 5) + body(1, "12") + body(1, "345") +
+             channel_close_ok(1));
+    one.bus.open_channel(1);
+  }
+  one.take_events();
+  one.feed(channel_open_ok(1) + message(1, "1", 1, "e", "k", "1234"));
   CHECK(one.take_events() ==
-        lines{"1 channel_closed by_us 311 'a message above the size limit' 0.0"});
+        lines{"1 channel_opened",
+              "1 delivered 1 1 e/k [application/json utf-8 headers 2 0 -] '1234'"});
 }
 
 TEST_CASE("Synchronous commands are reported in their order, though answers come in another") {

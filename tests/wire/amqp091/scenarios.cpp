@@ -160,11 +160,47 @@ scenario too_large() {
                       {{message(1, "1", 1, "ex", "key", "0123456789", 4) +
                             message(1, "1", 2, "ex", "key", "0123456789x", 4) +
                             message(1, "1", 3, "ex", "key", "later"),
-                        nullptr},
-                       {channel_close_ok(1), nullptr}},
-                      {"1 delivered 1 1 ex/key" + oslo + "'0123456789'", "1 oversized 11",
-                       "1 channel_closed by_us 311 'a message above the size limit' 0.0"},
+                        nullptr}},
+                      {"1 delivered 1 1 ex/key" + oslo + "'0123456789'",
+                       "1 oversized 2 11 'a body above the size limit'",
+                       "1 delivered 1 3 ex/key" + oslo + "'later'"},
                       options);
+}
+
+scenario too_deep() {
+  const std::string deep = nested_tables(17);
+  const std::string oslo = " [application/json utf-8 headers 2 0 -] ";
+  return with_channel(
+      "messages whose headers are nested too deeply",
+      {{deliver(1, "1", 1, "ex", "key") + header(1, 6, 0x2000, deep) + body(1, "abc") +
+            heartbeat() + body(1, "def") + deliver(1, "1", 2, "ex", "key") +
+            header(1, 0, 0x2000, deep) + message(1, "1", 3, "ex", "key", "later"),
+        nullptr}},
+      {"1 oversized 1 6 'tables nested too deeply'", "1 oversized 2 0 'tables nested too deeply'",
+       "1 delivered 1 3 ex/key" + oslo + "'later'"});
+}
+
+scenario refused_and_interleaved() {
+  connection_options options;
+  options.body_limit = 5;
+  const auto open_two = [](connection& bus) {
+    bus.open_channel(2);
+    bus.confirm_select(1);
+    bus.publish(1, "", "q", true, {}, "123456");
+  };
+  const std::string bytes =
+      deliver(2, "2", 1, "ex", "two") + returned(1, 312, "NO_ROUTE", "", "q") +
+      message_header(1, 6) + message_header(2, 8) + body(1, "123") + body(2, "abcd") +
+      body(1, "456") + ack(1, 1) + body(2, "efgh") + message(2, "2", 2, "ex", "two", "fits");
+  const std::string oslo = " [application/json utf-8 headers 2 0 -] ";
+  return with_channel(
+      "messages beyond the limit on two channels",
+      {{{}, open_two}, {channel_open_ok(2) + method(1, 85, 11), nullptr}, {bytes, nullptr}},
+      {"2 channel_opened", "1 completed confirm_select",
+       "1 oversized 0 6 'a body above the size limit'",
+       "2 oversized 1 8 'a body above the size limit'", "1 acked 1",
+       "2 delivered 2 2 ex/two" + oslo + "'fits'"},
+      options);
 }
 
 }  // namespace
@@ -201,6 +237,8 @@ std::vector<scenario> all_scenarios() {
   all.push_back(close_by_both());
   all.push_back(notices());
   all.push_back(too_large());
+  all.push_back(too_deep());
+  all.push_back(refused_and_interleaved());
   return all;
 }
 

@@ -21,6 +21,11 @@ std::string entry(std::string_view name, char type, std::string_view value) {
   return short_text(name) + type + std::string(value);
 }
 std::string table(std::string_view entries) { return long_text(entries); }
+std::string nested_tables(std::size_t depth) {
+  std::string value = table();
+  for (std::size_t i = 1; i < depth; ++i) value = table(entry("", 'F', value));
+  return value;
+}
 
 std::string frame(unsigned type, unsigned channel, std::string_view payload) {
   return u8(type) + u16(channel) + u32(payload.size()) + std::string(payload) + u8(0xCE);
@@ -213,7 +218,8 @@ struct describer {
   }
   std::string operator()(const event::unblocked&) const { return "unblocked"; }
   std::string operator()(const event::oversized& e) const {
-    return number(e.channel) + " oversized " + number(e.body_size);
+    return number(e.channel) + " oversized " + number(e.delivery_tag) + " " + number(e.body_size) +
+           " '" + std::string(e.why) + "'";
   }
 };
 

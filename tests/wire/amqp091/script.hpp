@@ -27,6 +27,8 @@ std::string long_text(std::string_view text);
 std::string entry(std::string_view name, char type, std::string_view value);
 /// A field table (or array) of encoded entries, with its length.
 std::string table(std::string_view entries = {});
+/// Tables within each other, so many in all.
+std::string nested_tables(std::size_t depth);
 
 // Frames
 std::string frame(unsigned type, unsigned channel, std::string_view payload);

@@ -8,6 +8,7 @@
 using namespace ombt::wire::amqp091;
 using script::entry;
 using script::long_text;
+using script::nested_tables;
 using script::table;
 using script::u16;
 using script::u32;
@@ -21,12 +22,6 @@ const char* scan(const std::string& bytes) {
   const char* const wrong = scan_table(bytes, offset);
   if (wrong == nullptr) CHECK(offset == bytes.size());
   return wrong;
-}
-
-std::string nested_tables(std::size_t depth) {
-  std::string value = table();
-  for (std::size_t i = 1; i < depth; ++i) value = table(entry("", 'F', value));
-  return value;
 }
 
 }  // namespace

@@ -63,6 +63,11 @@ TEST_CASE("a record has ombt's keys in ombt's order, and details only where aske
       plain.substr(0, plain.size() - 1) +
           R"(, "ombt": {"run": "r1", "latency": {"count": 1, "overflow": 0, "min": 1000, "max": 1000, )"
           R"("total": 1000.0, "counts": [[1000, 1]]}, "negative_samples": 2, "negative_min_ms": -0.25}})");
+  const std::string links = R"(, "links": {"unreadable_messages": 7, "reconnects": 1}}})";
+  details.links.unreadable = 7;
+  details.links.reconnects = 1;
+  const std::string with_links = render(r, &details);
+  CHECK(with_links.substr(with_links.size() - links.size()) == links);
   std::string args;
   append_client_result_args(args, "n", agent_kind::rpc_client, r);
   CHECK(args == R"({"name": "n", "kind": "RPCClient", "results": )" + plain + "}");
@@ -73,6 +78,7 @@ TEST_CASE("a record survives the wire, with and without details") {
   result_details details;
   details.run = "0123-1";
   for (std::uint64_t i = 1; i < 300; ++i) details.latency.record(i * i * 1'000);
+  details.links = {1, 2, 3, 4, 5, 6, 7, 8};
   std::string args;
   append_client_result_args(args, "agent", agent_kind::rpc_server, r, &details);
   json::reader reader;
@@ -86,6 +92,7 @@ TEST_CASE("a record survives the wire, with and without details") {
   REQUIRE(request.has_details);
   CHECK(request.details.run == "0123-1");
   CHECK(request.details.latency.totals().count == 299);
+  CHECK(request.details.links == link_counts{1, 2, 3, 4, 5, 6, 7, 8});
   CHECK(render(request.results, &request.details) == render(r, &details));
 
   args.clear();
@@ -94,6 +101,22 @@ TEST_CASE("a record survives the wire, with and without details") {
   REQUIRE(read_client_result_args(root, request, why));
   CHECK_FALSE(request.has_details);
   CHECK(request.details.latency.totals().count == 0);
+  CHECK_FALSE(request.details.links.any());
+}
+
+TEST_CASE("what links counted adds up, grows and is told in words") {
+  link_counts counts;
+  CHECK_FALSE(counts.any());
+  CHECK(in_words(counts).empty());
+  counts.merge({7, 3, 1, 0, 0, 0, 0, 0});
+  CHECK(counts.any());
+  CHECK(in_words(counts) == "7 unreadable messages, 3 duplicates dropped, 1 late reply");
+  const link_counts before = counts;
+  counts.merge({1, 0, 1, 2, 1, 1, 1, 2});
+  CHECK(counts.since(before) == link_counts{1, 0, 1, 2, 1, 1, 1, 2});
+  CHECK(in_words(counts.since(before)) ==
+        "1 unreadable message, 1 late reply, 2 messages returned, 1 message refused, "
+        "1 reply abandoned, 1 connection error, 2 reconnects");
 }
 
 TEST_CASE("missing keys have defaults, unknown keys are ignored, integers pass for floats") {
@@ -114,6 +137,8 @@ TEST_CASE("missing keys have defaults, unknown keys are ignored, integers pass f
 }
 
 TEST_CASE("a record that nobody sane sends is refused with a reason") {
+  const std::string histogram =
+      R"({"count": 0, "overflow": 0, "min": 0, "max": 0, "total": 0.0, "counts": []})";
   const std::vector<std::pair<std::string, std::string>> bad = {
       {"[]", "no object"},
       {R"({"msgs_ok": -1})", "msgs_ok"},
@@ -145,6 +170,9 @@ TEST_CASE("a record that nobody sane sends is refused with a reason") {
       {R"({"ombt": 1})", "results.ombt"},
       {R"({"ombt": {}})", "results.ombt.latency"},
       {R"({"ombt": {"run": 5}})", "results.ombt.run"},
+      {R"({"ombt": {"latency": )" + histogram + R"(, "links": 5}})", "ombt.links is no object"},
+      {R"({"ombt": {"latency": )" + histogram + R"(, "links": {"late_replies": -1}}})",
+       "late_replies is no count"},
   };
   for (const auto& [text, reason] : bad) {
     results out;
