@@ -117,7 +117,7 @@ TEST_CASE("a hangup that the parent was told to ignore stays ignored") {
 
 TEST_CASE("a child with a session of its own leads it, others share their parent's") {
   for (const bool own : {true, false}) {
-    auto options = shell("sleep 60");
+    auto options = shell("exec sleep 60");
     options.own_session = own;
     const auto started = start_child(options);
     REQUIRE(started.pid > 0);
