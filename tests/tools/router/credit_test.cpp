@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who may send how much, and what is kept at most.
+#include "tests/tools/router/bed.hpp"
+
+#include <catch2/catch.hpp>
+
+namespace {
+
+using namespace ombt::tools::router;
+using test::bed;
+using test::client;
+using test::client_link;
+using texts = std::vector<std::string>;
+
+constexpr const char* any = "openstack.org/om/rpc/anycast/x/t";
+constexpr const char* all = "openstack.org/om/rpc/multicast/x/t";
+
+}  // namespace
+
+TEST_CASE("a sender gets no credit where nobody receives, and some as soon as somebody does") {
+  bed router;
+  client& left = router.add();
+  client& right = router.add();
+  client_link& from = left.sender(any);
+  router.run();
+  CHECK(from.open);
+  CHECK(from.wire.credit() == 0);
+  client_link& to = right.receiver(any, 0);
+  router.run();
+  CHECK(from.wire.credit() == 0);
+  to.wire.add_credit(100);
+  router.run();
+  CHECK(from.wire.credit() == 100);
+}
+
+TEST_CASE("a sender's credit is bounded, however much receivers give") {
+  bed router;
+  client& left = router.add();
+  client& right = router.add();
+  right.receiver(any, 100'000);
+  client_link& from = left.sender(any);
+  router.run();
+  CHECK(from.wire.credit() == 250);
+}
+
+TEST_CASE("senders share what receivers have, each gets some") {
+  bed router;
+  client& left = router.add();
+  client& right = router.add();
+  right.receiver(any, 100);
+  router.run();
+  std::vector<client_link*> senders;
+  for (int i = 0; i < 4; ++i) senders.push_back(&left.sender(any));
+  router.run();
+  CHECK(senders[3]->wire.credit() == 25);
+  for (int i = 0; i < 40; ++i) senders.push_back(&left.sender(any));
+  router.run();
+  CHECK(senders.back()->wire.credit() == 10);
+}
+
+TEST_CASE("credit is given anew in batches, as long as receivers have some") {
+  bed router;
+  client& left = router.add();
+  client& right = router.add();
+  client_link& to = right.receiver(any, 1000);
+  client_link& from = left.sender(any);
+  router.run();
+  CHECK(from.wire.credit() == 250);
+  for (int i = 0; i < 124; ++i) left.send(from, "t", "x", true);
+  router.run();
+  CHECK(from.wire.credit() == 126);
+  left.send(from, "t", "x", true);
+  router.run();
+  CHECK(from.wire.credit() == 250);
+  for (int i = 0; i < 8; ++i) {
+    for (int k = 0; k < 250; ++k) left.send(from, "t", "x", true);
+    router.run();
+  }
+  CHECK(to.messages.size() == 1000);
+  CHECK(from.wire.credit() == 0);
+}
+
+TEST_CASE("messages wait while no receiver has credit, never more than was allowed") {
+  bed router;
+  client& left = router.add();
+  client& right = router.add();
+  client_link& to = right.receiver(any, 20);
+  to.hold = true;
+  client_link& from = left.sender(any);
+  router.run();
+  CHECK(from.wire.credit() == 20);
+  for (int i = 0; i < 200; ++i) left.send(from, std::to_string(i), "x", false);
+  router.run();
+  CHECK(to.messages.size() == 20);
+  CHECK(from.wire.credit() == 0);
+  const auto found = router.router().addresses().find(any);
+  REQUIRE(found != router.router().addresses().end());
+  CHECK(found->second->queue.size() <= 20);
+  CHECK(from.outcomes.empty());
+  to.hold = false;
+  to.wire.add_credit(1000);
+  router.run();
+  CHECK(to.messages.size() == 200);
+  CHECK(from.outcomes.size() == 180);
+}
+
+TEST_CASE("messages that wait count against the credit of their sender") {
+  bed router;
+  client& left = router.add();
+  client& right = router.add();
+  client_link& to = right.receiver(any, 20);
+  client_link& from = left.sender(any);
+  router.run();
+  for (int i = 0; i < 200; ++i) left.send(from, std::to_string(i), "x", true);
+  router.run();
+  const address& at = *router.router().addresses().find(any)->second;
+  while (to.messages.size() < 200) {
+    const std::size_t before = to.messages.size();
+    to.wire.add_credit(3);
+    router.run();
+    REQUIRE(to.messages.size() > before);
+    REQUIRE(at.queue.size() <= 20);
+  }
+}
+
+TEST_CASE(
+    "bytes that wait at an address are bounded: the rest is released, or dropped if settled") {
+  core_limits limits;
+  limits.queue_bytes = 1000;
+  bed router(limits);
+  client& left = router.add();
+  client& right = router.add();
+  client_link& to = right.receiver(any, 1);
+  to.hold = true;
+  client_link& from = left.sender(any);
+  router.run();
+  left.send(from, "taken", std::string(600, 'x'), false);
+  left.send(from, "waits", std::string(600, 'x'), false);
+  left.send(from, "released", std::string(600, 'x'), false);
+  left.send(from, "dropped", std::string(600, 'x'), true);
+  router.run();
+  CHECK(from.outcomes == texts{"released: released"});
+  CHECK(router.router().totals().dropped_presettled == 1);
+  to.wire.add_credit(10);
+  router.run();
+  CHECK(to.messages.size() == 2);
+}
+
+TEST_CASE("multicast: credit always, and a slow receiver holds up nobody") {
+  core_limits limits;
+  limits.buffer_messages = 5;
+  bed router(limits);
+  client& left = router.add();
+  client& right = router.add();
+  client_link& fast = right.receiver(all, 1000);
+  client_link& slow = right.receiver(all, 2);
+  client_link& from = left.sender(all);
+  router.run();
+  CHECK(from.wire.credit() == 250);
+  texts sent;
+  for (int i = 0; i < 20; ++i) {
+    sent.push_back(std::to_string(i));
+    left.send(from, sent.back(), sent.back(), true);
+  }
+  router.run();
+  CHECK(fast.messages == sent);
+  CHECK(slow.messages.size() == 2);
+  CHECK(router.router().totals().dropped_presettled == 13);
+  slow.wire.add_credit(100);
+  router.run();
+  CHECK(slow.messages == texts(sent.begin(), sent.begin() + 7));
+  left.send(from, "later", "later", true);
+  router.run();
+  CHECK(slow.messages.back() == "later");
+}
+
+TEST_CASE("multicast: a receiver's buffer is bounded in bytes, one message always fits") {
+  core_limits limits;
+  limits.buffer_bytes = 1000;
+  bed router(limits);
+  client& left = router.add();
+  client& right = router.add();
+  client_link& slow = right.receiver(all, 0);
+  client_link& from = left.sender(all);
+  router.run();
+  left.send(from, "a", std::string(5000, 'a'), true);
+  left.send(from, "b", std::string(10, 'b'), true);
+  router.run();
+  slow.wire.add_credit(10);
+  router.run();
+  CHECK(slow.messages == texts{std::string(5000, 'a')});
+  CHECK(router.router().totals().dropped_presettled == 1);
+}
+
+TEST_CASE("a peer that does not read what it has credit for gets no more than its bytes") {
+  core_limits limits;
+  limits.unsent_bytes = 10'000;
+  bed router(limits);
+  client& left = router.add();
+  client& stopped = router.add();
+  client& works = router.add();
+  client_link& lazy = stopped.receiver(any, 1000);
+  router.run();
+  stopped.stuck = true;
+  client_link& from = left.sender(any);
+  router.run();
+  for (int i = 0; i < 100; ++i) left.send(from, std::to_string(i), std::string(1000, 'x'), false);
+  router.run();
+  CHECK(from.outcomes.empty());
+  // Somebody else gets all that the other one has not taken.
+  client_link& other = works.receiver(any, 1000);
+  router.run();
+  CHECK(other.messages.size() >= 85);
+  CHECK(other.messages.size() < 100);
+  stopped.stuck = false;
+  router.run();
+  CHECK(other.messages.size() + lazy.messages.size() == 100);
+  CHECK(from.outcomes.size() == 100);
+  // And it takes part again.
+  lazy.messages.clear();
+  for (int i = 0; i < 20; ++i) left.send(from, std::to_string(i), "x", false);
+  router.run();
+  CHECK(!lazy.messages.empty());
+}
+
+TEST_CASE("multicast to a peer that does not read: buffered, then dropped, the others get all") {
+  core_limits limits;
+  limits.unsent_bytes = 10'000;
+  limits.buffer_messages = 30;
+  bed router(limits);
+  client& left = router.add();
+  client& stopped = router.add();
+  client& works = router.add();
+  client_link& lazy = stopped.receiver(all, 1000);
+  client_link& other = works.receiver(all, 1000);
+  router.run();
+  stopped.stuck = true;
+  client_link& from = left.sender(all);
+  router.run();
+  for (int i = 0; i < 100; ++i) {
+    left.send(from, std::to_string(i), std::string(1000, 'x'), true);
+    router.run();
+  }
+  CHECK(other.messages.size() == 100);
+  CHECK(router.router().totals().dropped_presettled > 50);
+  stopped.stuck = false;
+  router.run();
+  CHECK(lazy.messages.size() + router.router().totals().dropped_presettled == 100);
+}
