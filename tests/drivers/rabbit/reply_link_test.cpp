@@ -80,7 +80,7 @@ TEST_CASE("calls that wait for a refused reply queue fail with the broker's word
                                                               {queue_declare, 406, "shared:2"},
                                                               {basic_consume, 404, "lean"},
                                                               {channel_open, 506, "oslo"}}));
-  scripted_client c([&](auto& s) { s.topology = topology::parse(topology); });
+  scripted_client c([text = topology](auto& s) { s.topology = topology::parse(text); });
   refuse(c, id, code, "the broker's words");
   c.call(1);
   c.call(2);

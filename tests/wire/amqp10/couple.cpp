@@ -195,7 +195,7 @@ void couple::run() {
 
 void couple::open() {
   if (!server.on_event) {
-    server.on_event = [this](const any_event& event) {
+    server.on_event = [](const any_event& event) {
       if (const auto* e = std::get_if<event::session_opened>(&event)) {
         e->on.accept();
       }
