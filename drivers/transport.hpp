@@ -86,9 +86,10 @@ struct incoming_request {
   request_id id;
   std::string_view method;
   wire::json::value args;
-  wire::json::value message;  ///< the whole request, for _context_ keys
-  bool wants_reply = false;   ///< false: a cast
-  time_point received;        ///< when its bytes were read
+  wire::json::value message;       ///< the whole request, for _context_ keys
+  bool wants_reply = false;        ///< false: a cast
+  time_point received;             ///< when its bytes were read
+  wire::json::value context = {};  ///< the sender's; on rabbit absent: keys _context_ of message
 };
 
 /// An RPC server's code. Every request must be ended once by listener::reply, fail or done,
@@ -189,6 +190,10 @@ struct transport_counters {
   std::uint64_t malformed = 0;     ///< unreadable messages
   std::uint64_t returned = 0;
   std::uint64_t nacked = 0;
+  /// AMQP 1.0: messages that are sent settled, and counted as sent although the bus would not take
+  /// them yet (no credit: as a rule nobody receives there), and those of them that it never took.
+  std::uint64_t sent_without_credit = 0;
+  std::uint64_t lost_without_credit = 0;
 };
 
 class transport {

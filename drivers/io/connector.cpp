@@ -8,10 +8,10 @@
 namespace ombt::drivers::io {
 
 void connector::start(const std::string& host, std::uint16_t port, const tls_settings* tls,
-                      handler done) {
+                      handler done, const std::string& tls_name) {
   done_ = std::move(done);
   tls_ = tls;
-  host_ = host;
+  host_ = tls_name.empty() ? host : tls_name;
   auto connect = [self = shared_from_this()](const auto& endpoints) {
     asio::async_connect(self->socket_, endpoints,
                         [self](const error_code& error, const asio::ip::tcp::endpoint&) {

@@ -20,8 +20,10 @@ class connector : public std::enable_shared_from_this<connector> {
   using handler = std::function<void(std::unique_ptr<stream>, error_code, std::string detail)>;
 
   explicit connector(asio::io_context& on) : resolver_(on), socket_(on) {}
-  /// done runs once on the loop, never inside start(), not at all after cancel().
-  void start(const std::string& host, std::uint16_t port, const tls_settings* tls, handler done);
+  /// done runs once on the loop, never inside start(), not at all after cancel(). tls_name: what
+  /// the certificate must name where that is not the host.
+  void start(const std::string& host, std::uint16_t port, const tls_settings* tls, handler done,
+             const std::string& tls_name = {});
   void cancel();
 
  private:

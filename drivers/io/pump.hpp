@@ -6,7 +6,8 @@
 //   Engine: read_buffer(), read_done(n, now), write_buffer(), write_done(n, now),
 //           transport_closed(error)
 //   Owner:  on_bytes() after every read and when the transport ended: drain the engine there;
-//           shared_from_this(), so that a handler in flight keeps it
+//           shared_from_this(), so that a handler in flight keeps it; may have on_written(),
+//           called when all that the engine had to say has been written
 
 #include "drivers/io/context.hpp"
 #include "drivers/io/stream.hpp"
@@ -49,9 +50,16 @@ class pump final : public flushable, public std::enable_shared_from_this<pump<En
   }
 
   void flush() override {
+    bool wrote = false;
     while (!stopped_ && !writing_) {
       const auto bytes = engine_.write_buffer();
-      if (bytes.empty()) return;
+      if (bytes.empty()) {
+        if constexpr (requires { owner_.on_written(); }) {
+          if (wrote) owner_.on_written();
+        }
+        return;
+      }
+      wrote = true;
       const io_result r = stream_->write_some(bytes);
       switch (r.status) {
         case io_status::done:

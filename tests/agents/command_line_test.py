@@ -86,7 +86,6 @@ class Refused(unittest.TestCase):
                 (client + ("--url", "rabbit://localhost:70000"), "70000"),
                 (client + ("--url", "rabbit://localhost?nonsense=1"), "nonsense"),
                 (client + ("--control", "telegraph://localhost"), "telegraph"),
-                (client + ("--url", "amqp://localhost"), "amqp://"),
                 (client + ("--oslo-config", "/no/such/file"), "/no/such/file"),
                 (client + ("--topology", "ring"), "ring"),
                 (client + ("--topology", "shared:x"), "shared:x"),

@@ -360,7 +360,6 @@ class Trouble(ControllerCase):
         for arguments, named in (
                 (["rpc-call", "--url", "carrier-pigeon://u:secret@h"], "carrier-pigeon"),
                 (["rpc-call", "--url", "rabbit://u:secret@h:port"], "port"),
-                (["rpc-call", "--url", "amqp://u:secret@h"], "amqp://"),
                 (["--control", "rabbit://u:secret@h:99999", "rpc-call"], "port"),
                 (["rpc-call", "--url", "rabbit://u:secret@h?no_such_option=1"], "no_such_option"),
                 (["rpc-call", "--calls", "0"], "--calls"),

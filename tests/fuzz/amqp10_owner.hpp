@@ -178,7 +178,8 @@ inline void converse(connection_options options, std::string_view user, std::str
   const bool client = options.side == role::client;
   if ((choice & 32) != 0) user = {};
   time_point now{std::chrono::hours(1)};
-  connection bus(options, "fuzz", user, "secret", false, now, (choice & 64) != 0 ? "cert" : "");
+  connection bus(options, "fuzz", user, "secret", (choice & 64) != 0, now,
+                 (choice & 64) != 0 ? "cert" : "");
   owner of(bus, client, static_cast<std::uint8_t>(data[1]));
   const auto turn = [&] {
     bus.drain([&](const auto& one) {

@@ -119,6 +119,7 @@ class rpc_server final : public peer, drivers::request_handler, drivers::timer_t
 
  private:
   static std::string context_of(const drivers::incoming_request& request) {
+    if (request.context) return python_text(document_of(request.context));  // AMQP 1.0
     constexpr std::string_view prefix = "_context_";
     json context = json::object();
     request.message.for_each_member([&](std::string_view key, wire::json::value value) {

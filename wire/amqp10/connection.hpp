@@ -293,8 +293,9 @@ using any_event = std::variant<event::opened, event::closed, event::session_open
 class connection {
  public:
   /// A client's open (and protocol headers) is in the write buffer at once; a server's answers the
-  /// peer's. user and password: a client's login, for PLAIN. encrypted: the stream is TLS, whose
-  /// peer's certificate name is `external_user` (server, for EXTERNAL).
+  /// peer's. user and password: a client's login, for PLAIN. encrypted: the stream is TLS,
+  /// without which a client does not try EXTERNAL; its peer's certificate name is `external_user`
+  /// (server, for EXTERNAL).
   connection(const connection_options& options, std::string_view container, std::string_view user,
              std::string_view password, bool encrypted, time_point now,
              std::string_view external_user = {});

@@ -117,7 +117,7 @@ std::string_view choose_mechanism(std::string& out, const login& with, std::stri
   const auto both = [&](std::string_view name) {
     return has_name(with.mechanisms, name) && has_name(offered, name);
   };
-  if (both("EXTERNAL")) {
+  if (with.encrypted && both("EXTERNAL")) {
     append_init(out, "EXTERNAL", with.user);
     return "EXTERNAL";
   }

@@ -50,7 +50,7 @@ struct login {
 };
 
 /// A client's answer to the server's mechanisms: appends init, returns the mechanism chosen:
-/// EXTERNAL, else PLAIN with a user, else ANONYMOUS, of those that both know. Empty: none.
+/// EXTERNAL over TLS, else PLAIN with a user, else ANONYMOUS, of those that both know. Empty: none.
 std::string_view choose_mechanism(std::string& out, const login& with, std::string_view offered);
 
 /// A server's judgement of init: the mechanism's name, its response. True: `user` is who it is,

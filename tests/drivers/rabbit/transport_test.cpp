@@ -373,11 +373,3 @@ TEST_CASE("operations of a transport that still answers are cancelled at once") 
   REQUIRE(s.drive([&] { return s.closed == 1; }));
   CHECK_THAT(s.bus.published.back(), Catch::Contains("call-1"));
 }
-
-TEST_CASE("amqp:// is refused before anything connects") {
-  loop on;
-  auto s = std::make_shared<transport_settings>();
-  s->messaging.url.driver = wire::oslo::driver_kind::amqp10;
-  s->messaging.url.hosts.resize(1);
-  CHECK_THROWS_AS(transport::make(on, s), configuration_error);
-}

@@ -346,7 +346,6 @@ class Trouble(OmbtCase):
                 (("--url", "carrier-pigeon://u:secret@h", "rpc-server", "--daemon"),
                  "carrier-pigeon"),
                 (("--control", "rabbit://u:secret@h:x", "controller", "rpc-call"), "port"),
-                (("--url", "amqp://u:secret@h", "rpc"), "amqp://"),
                 (("--oslo-config", "/no/such.conf", "rpc-server"), "/no/such.conf"),
                 (("--timeout", "0", "controller", "rpc-call"), "--timeout"),
                 (("rpc-server", "--output", "/no/such/file"), "/no/such/file")):

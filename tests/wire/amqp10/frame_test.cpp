@@ -85,7 +85,7 @@ TEST_CASE("Values of all kinds are walked over") {
 TEST_CASE("Lengths and counts that do not fit are refused, wherever they are cut") {
   for (const std::string& bad :
        {""s, "\x10"s, "\xa1\4abc"s, "\xb1\xff\xff\xff\xff"s, "\xc0\0\0"s, "\xc0\1\1"s,
-        "\xc0\2\1\x40\x40"s, "\xd0\0\0\0\4\xff\xff\xff\xff"s, "\xf0\0\0\0\5\xff\xff\xff\xff\x40"s,
+        "\xc0\3\1\x40\x40"s, "\xd0\0\0\0\4\xff\xff\xff\xff"s, "\xf0\0\0\0\5\xff\xff\xff\xff\x40"s,
         "\xe0\1\0"s, "\xc0\3\2\x40"s, "\0\0\x53\1\x40\x40"s, "\0\x53\1\0\x53\1\x40"s, "\0\x40"s}) {
     INFO(Catch::rangeToString(bad));
     CHECK_FALSE(readable(bad));
@@ -110,6 +110,10 @@ TEST_CASE("Depth and number of values are bounded") {
   };
   CHECK(readable(nulls(most_values - 1)));
   CHECK_FALSE(readable(nulls(most_values)));
+  // Descriptors count too.
+  std::string pairs;
+  for (int i = 0; i < 600; ++i) pairs += "\0\x40\x40"s;
+  CHECK_FALSE(readable("\xd0" + script::u32(pairs.size() + 4) + script::u32(600) + pairs));
   // Elements without a byte each.
   CHECK_FALSE(readable("\xf0" + script::u32(5) + script::u32(most_values) + "\x40"));
 }

@@ -174,6 +174,19 @@ TEST_CASE("The user's data stay with their session, link and delivery") {
   CHECK(it.out.send("3", "m", false).user() == nullptr);
 }
 
+TEST_CASE("What the peer says of a message that was settled meanwhile is dropped") {
+  sender it;
+  it.feed(flow(0, 0, 0, 3));
+  const delivery first = it.out.send("1", "m", false);
+  it.sent();
+  first.settle();
+  REQUIRE(it.out.send("2", "m", false));  // in the place of the first, as it may be
+  CHECK(it.feed(disposition(0, true, 0, 0, true, accepted())).empty());
+  it.sent();
+  CHECK(it.feed(disposition(0, true, 0, 1, true, accepted())) ==
+        lines{"updated '2' accepted settled"});
+}
+
 TEST_CASE("Handles have no effect, and no harm, once the connection is closed") {
   sender it;
   it.feed(flow(0, 0, 0, 3));

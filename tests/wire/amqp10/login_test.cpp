@@ -62,6 +62,15 @@ TEST_CASE("EXTERNAL takes the name of the certificate, and needs one") {
   }
 }
 
+TEST_CASE("Without TLS there is no certificate: EXTERNAL is not tried") {
+  couple on = couple_with("EXTERNAL PLAIN", "EXTERNAL PLAIN");
+  on.client.user = "me";
+  on.client.password = "secret";
+  on.start();
+  on.run();
+  CHECK(on.client.bus().mechanism() == "PLAIN");
+}
+
 TEST_CASE("A user logs in by PLAIN, and by ANONYMOUS where only that is offered") {
   for (const char* offered : {"PLAIN", "ANONYMOUS PLAIN", "ANONYMOUS"}) {
     couple on = couple_with("", offered);

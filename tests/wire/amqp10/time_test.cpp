@@ -62,6 +62,28 @@ TEST_CASE("Silence counts before open too, and any byte ends it") {
   CHECK(client.take_events().size() == 1);
 }
 
+TEST_CASE("A frame that arrives slowly is no silence, whatever the peer wants to hear itself") {
+  end server;
+  server.options.side = role::server;
+  server.options.idle_timeout = seconds(10);
+  time_point now{seconds(100)};
+  server.start(now);
+  server.feed(script::header() + script::open_idle(4000), now);
+  server.take_sent(now);
+  CHECK(server.take_events() == lines{"opened 'peer'"});
+  const std::string large = script::begin(0);
+  for (std::size_t i = 0; i + 1 < large.size(); ++i) {
+    for (int step = 0; step < 3; ++step) {
+      now += seconds(1);
+      server.bus().tick(now);
+      const std::string said = server.take_sent(now);
+      REQUIRE((said.empty() || said == script::frame(0, 0, "")));
+    }
+    REQUIRE(server.feed(large.substr(i, 1), now));
+    REQUIRE(server.take_events().empty());
+  }
+}
+
 TEST_CASE("Half of the idle time is asked of the peer, who keeps it with empty frames") {
   for (const bool at_client : {true, false}) {
     couple on;

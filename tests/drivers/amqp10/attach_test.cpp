@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a transport attaches, when, on which sessions, and how it leaves.
+#include "tests/drivers/amqp10/bed.hpp"
+
+#include <set>
+
+using namespace ombt;
+using namespace ombt::tests;
+
+namespace {
+
+void is_named(const std::string& name, const std::string& begin) {
+  CHECK_THAT(name, Catch::StartsWith(begin));
+  CHECK(name.size() == begin.size() + 32);
+}
+
+}  // namespace
+
+TEST_CASE("the reply link is attached first, a sender once replies have an address") {
+  amqp10_bed b;
+  b.bus.instead = [&](scripted_peer::seen_link& l) { return l.source.dynamic; };
+  b.call(1);
+  REQUIRE(b.drive([&] { return b.bus.links.size() == 1; }));
+  b.settle();
+  REQUIRE(b.bus.links.size() == 1);
+  auto& reply = b.bus.links.front();
+  is_named(reply.name, "openstack.org/om/receiver/[rpc-response]/");
+  CHECK(reply.source.address.empty());
+  CHECK(reply.target.address == "rpc-response");
+  CHECK(reply.listens);
+  CHECK(reply.most_credit == 0);  // none before the attach is answered
+  reply.link.accept({"here", true, true}, reply.target);
+  b.bus.wake();
+  auto& m = b.message(0);
+  auto& sender = b.bus.links.back();
+  is_named(sender.name, std::string("openstack.org/om/sender/[") + amqp10_bed::anycast + "]/");
+  CHECK(sender.source.address == amqp10_bed::anycast);
+  CHECK(sender.target.address == amqp10_bed::anycast);
+  CHECK(m.read().reply_to == "here");
+  CHECK(reply.most_credit == 200);
+}
+
+TEST_CASE("a server attaches unicast, multicast, anycast, each with credit at once") {
+  amqp10_bed b;
+  b.bus.answers = false;
+  drivers::target at = b.to;
+  at.server = "one";
+  b.l = b.t->listen(at, {}, b);
+  REQUIRE(b.drive([&] { return b.bus.links.size() == 4 && b.bus.links.front().most_credit > 0; }));
+  const std::string parts[] = {"unicast/ex/topic/one", "multicast/ex/topic", "anycast/ex/topic"};
+  auto link = b.bus.links.begin();
+  for (const auto& part : parts) {
+    const std::string address = "openstack.org/om/rpc/" + part;
+    is_named(link->name, "openstack.org/om/receiver/[" + address + "]/");
+    CHECK(link->source.address == address);
+    CHECK(link->target.address == address);
+    CHECK(link->most_credit == 100);
+    ++link;
+  }
+  CHECK(link->source.dynamic);
+  b.settle();
+  CHECK(b.listening == 0);
+}
+
+TEST_CASE("a notification listener has a receiver a priority and takes no pool") {
+  amqp10_bed b;
+  CHECK_THROWS_WITH(b.t->listen_for_notifications(b.to, {"info"}, "pool", b),
+                    Catch::Contains("not implemented by this transport driver"));
+  b.l = b.t->listen_for_notifications(b.to, {"info", "error"}, "", b);
+  REQUIRE(b.drive([&] { return b.listening == 1; }));
+  CHECK(b.bus.find("openstack.org/om/notify/anycast/openstack/topic.info", true) != nullptr);
+  CHECK(b.bus.find("openstack.org/om/notify/anycast/openstack/topic.error", true) != nullptr);
+}
+
+TEST_CASE("sessions and connections are those of the topology") {
+  const std::string topology = GENERATE("oslo", "lean", "shared:1");
+  amqp10_bed b([&](auto& s) { s.topology = drivers::topology::parse(topology); });
+  b.serve();
+  b.cast(1);
+  REQUIRE(b.done(1));
+  b.message(0);
+  std::set<void*> sessions;
+  for (const auto& l : b.bus.links) sessions.insert(l.session);
+  CHECK(b.bus.links.size() == 5);
+  CHECK(sessions.size() == (topology == "oslo" ? 5 : 1));
+  CHECK(b.bus.connections == 1);
+}
+
+TEST_CASE("transports of a thread share connections in topology shared:N, with a session each") {
+  amqp10_bed b([](auto& s) { s.topology = drivers::topology::parse("shared:2"); });
+  std::vector<std::unique_ptr<drivers::transport>> more;
+  for (int i = 0; i < 3; ++i) more.push_back(drivers::transport::make(b.on, b.settings));
+  b.cast(1);
+  for (auto& one : more) one->cast(b.to, {"noop", "{}", {}}, b.within(seconds{60}), b, 2);
+  REQUIRE(b.done(4));
+  REQUIRE(b.drive([&] { return b.bus.messages.size() == 4; }));
+  CHECK(b.bus.connections == 2);
+  std::set<void*> sessions;
+  for (const auto& l : b.bus.links) sessions.insert(l.session);
+  CHECK(sessions.size() == 4);
+
+  int closed = 0;
+  more[0]->close(seconds{10}, [&] { ++closed; });
+  REQUIRE(b.drive([&] { return closed == 1; }));
+  b.settle();
+  CHECK(b.bus.over == 0);  // another still uses that connection
+  CHECK(b.bus.open_links(true) == 3);
+}
+
+TEST_CASE("closing detaches every link for good, then closes, and ends no session") {
+  amqp10_bed b;
+  b.serve();
+  b.cast(1);
+  REQUIRE(b.done(1));
+  b.message(0);
+  int closed = 0;
+  b.t->close(seconds{10}, [&] { ++closed; });
+  CHECK(closed == 0);
+  REQUIRE(b.drive([&] { return closed == 1; }));
+  CHECK(b.bus.closed == 1);
+  CHECK(b.bus.ended_sessions == 0);
+  for (const auto& l : b.bus.links) CHECK((!l.open && l.for_good));
+  b.t->close(seconds{10}, [&] { ++closed; });
+  REQUIRE(b.drive([&] { return closed == 2; }));
+  b.cast(2);
+  REQUIRE(b.done(2));
+  CHECK(b.all[1].error == errc::cancelled);
+}
+
+TEST_CASE("sender links that are idle for long are closed, those in use are not") {
+  amqp10_bed b([](auto& s) { s.messaging.amqp.default_sender_link_timeout = 1; });
+  b.cast(1);
+  REQUIRE(b.done(1));
+  const auto start = drivers::steady_clock::now();
+  std::uint64_t casts = 1;
+  auto used = b.to;
+  used.topic = "used";
+  REQUIRE(b.drive([&] {
+    b.t->cast(used, {"noop", "{}", {}}, b.within(seconds{60}), b, ++casts);
+    return b.bus.open_links(false) == 1 && b.bus.links.size() == 3;
+  }));
+  CHECK(drivers::steady_clock::now() - start > seconds{1});
+  CHECK(b.bus.find("openstack.org/om/rpc/anycast/ex/used", false)->open);
+  CHECK_FALSE(b.bus.find(amqp10_bed::anycast, false)->open);
+  b.cast(100000);  // attaches anew
+  REQUIRE(b.drive([&] { return b.bus.links.size() == 4; }));
+}
