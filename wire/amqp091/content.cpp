@@ -37,9 +37,7 @@ void content::header(const content_header& header) noexcept {
 }
 
 void content::skip(std::uint64_t body_size) noexcept {
-  const bool is_return = is_return_;
   reset();
-  is_return_ = is_return;
   is_skipped_ = true;
   body_size_ = body_size;
   phase_ = body_size_ == 0 ? content_phase::complete : content_phase::skipping;

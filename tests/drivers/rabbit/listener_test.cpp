@@ -26,6 +26,7 @@ constexpr unsigned basic_reject = 60090;
 struct bed final : request_handler {
   loop on;
   tests::scripted_broker bus{on.context().asio()};
+  std::shared_ptr<const transport_settings> settings;
   std::unique_ptr<transport> t;
   std::unique_ptr<listener> l;
   int up = 0;
@@ -37,10 +38,11 @@ struct bed final : request_handler {
   std::vector<trouble> troubles;
 
   explicit bed(const char* topology = "oslo", const tests::changes& change = {}) {
-    t = transport::make(on, tests::settings_for(bus, [&](transport_settings& s) {
-                          s.topology = topology::parse(topology);
-                          if (change) change(s);
-                        }));
+    settings = tests::settings_for(bus, [&](transport_settings& s) {
+      s.topology = topology::parse(topology);
+      if (change) change(s);
+    });
+    t = transport::make(on, settings);
   }
   void listen() {
     target at;
@@ -162,9 +164,20 @@ TEST_CASE("a closed channel of one link does not disturb the others of its conne
 }
 
 TEST_CASE("a listener that waits to open its channel again may be stopped or destroyed") {
-  bed b("lean");
+  bed b("shared:1");
   b.listen();
   REQUIRE(b.drive([&] { return b.up == 1; }));
+  // Another transport, for which the connection goes on.
+  struct sender final : completion {
+    int ended = 0;
+    void on_complete(std::uint64_t, const outcome&) override { ++ended; }
+  } sender;
+  const auto other = transport::make(b.on, b.settings);
+  target to;
+  to.exchange = "exchange";
+  to.topic = "other";
+  other->cast(to, {"noop", "{}", {}}, {}, sender, 1);
+  REQUIRE(b.drive([&] { return sender.ended == 1; }));
   b.bus.say(1, script::channel_close(1, 406, "PRECONDITION_FAILED"));
   b.bus.forget(1, 1);
   REQUIRE(b.drive([&] { return !b.troubles.empty(); }));
@@ -175,7 +188,9 @@ TEST_CASE("a listener that waits to open its channel again may be stopped or des
   }
   SECTION("destroyed") { b.l.reset(); }
   settle(b.on, milliseconds{1300});
+  CHECK(b.bus.count(channel_open) == 2);
   CHECK(b.bus.count(basic_consume) == 3);
+  CHECK(b.bus.connections == 1);
 }
 
 TEST_CASE("a cancelled consumer: a new connection after kombu_reconnect_delay, without a goodbye") {
