@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The bus that the interop tests run on: its URL, rabbitmqctl on it, and a raw AMQP channel.
+"""The bus that the interop tests run on: its URL and kind, rabbitmqctl on it, a raw AMQP channel.
 
-OMBT_URL names it; `ombt-bus rabbit -- COMMAND` sets that and what rabbitmqctl needs.
+OMBT_URL names it. `ombt-bus rabbit -- COMMAND` sets that and what rabbitmqctl needs;
+`ombt-bus router -- COMMAND` sets it to an AMQP 1.0 router, which has neither rabbitmqctl nor channel.
 """
 
 import contextlib
@@ -61,6 +62,15 @@ def url():
     if not found:
         raise RuntimeError("OMBT_URL is not set: run this under `ombt-bus rabbit --`")
     return found
+
+
+def kind():
+    """"rabbit" or "router": what the URL's scheme says."""
+    scheme = urllib.parse.urlsplit(url()).scheme
+    kinds = {"rabbit": "rabbit", "amqp": "router"}
+    if scheme not in kinds:
+        raise RuntimeError("OMBT_URL is of no kind that is known here: %s" % scheme)
+    return kinds[scheme]
 
 
 def address():

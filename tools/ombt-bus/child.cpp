@@ -121,6 +121,11 @@ child start_child(const child_options& options) {
   return out;
 }
 
+std::string describe_end(int wait_status) {
+  if (WIFSIGNALED(wait_status)) return "signal " + std::to_string(WTERMSIG(wait_status));
+  return "exit status " + std::to_string(WEXITSTATUS(wait_status));
+}
+
 std::string find_program(const std::string& program) {
   if (program.find('/') != std::string::npos) return executable(program) ? program : std::string();
   const char* path = std::getenv("PATH");

@@ -31,6 +31,9 @@ struct child {
 /// is running (exec succeeded) or with the reason why it is not.
 child start_child(const child_options& options);
 
+/// "exit status 3" or "signal 9" of a status as waitpid gives it.
+std::string describe_end(int wait_status);
+
 /// The file that `program` names, looked up on PATH as execvp would; empty if there is none that
 /// may be executed.
 std::string find_program(const std::string& program);

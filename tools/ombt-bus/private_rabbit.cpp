@@ -27,11 +27,6 @@ void reap(pid_t pid) {
 
 }  // namespace
 
-std::string describe_end(int wait_status) {
-  if (WIFSIGNALED(wait_status)) return "signal " + std::to_string(WTERMSIG(wait_status));
-  return "exit status " + std::to_string(WEXITSTATUS(wait_status));
-}
-
 private_rabbit::private_rabbit(rabbit_options options) : options_(std::move(options)) {}
 
 private_rabbit::~private_rabbit() {
@@ -41,7 +36,7 @@ private_rabbit::~private_rabbit() {
 }
 
 void private_rabbit::start(time_point now) {
-  if (state_ != state::idle) return;
+  if (step_ != step::idle) return;
   if (access((options_.scripts + "/rabbitmq-server").c_str(), X_OK) != 0) {
     return fail("RabbitMQ is not installed: there is no " + options_.scripts +
                     "/rabbitmq-server (Debian package rabbitmq-server; "
@@ -72,7 +67,7 @@ void private_rabbit::start(time_point now) {
                 false);
   }
   name_server_ = started.pid;
-  state_ = state::name_server;
+  step_ = step::name_server;
 }
 
 bool private_rabbit::choose_ports() {
@@ -104,43 +99,43 @@ void private_rabbit::start_broker(time_point now) {
   broker_ = started.pid;
   deadline_ = now + options_.start_limit;
   probe_.reset();
-  state_ = state::starting;
+  step_ = step::starting;
   files_->record_pid(broker_);
 }
 
 void private_rabbit::start_again(time_point now) {
-  if (state_ == state::down) start_broker(now);
+  if (step_ == step::down) start_broker(now);
 }
 
 void private_rabbit::stop(time_point now, bool now_or_never) {
-  if (state_ == state::stopped) return;
+  if (step_ == step::stopped) return;
   probe_.reset();
-  if (state_ != state::stopping) {
+  if (step_ != step::stopping) {
     deadline_ = now + options_.stop_limit;
     // Orderly first: its clients are told. A broker that does not serve yet has none, and
     // answers SIGTERM late.
-    if (broker_ > 0) kill(broker_, state_ == state::serving ? SIGTERM : SIGKILL);
-    state_ = state::stopping;
+    if (broker_ > 0) kill(broker_, step_ == step::serving ? SIGTERM : SIGKILL);
+    step_ = step::stopping;
   }
   if (now_or_never) kill_all(SIGKILL);
 }
 
-private_rabbit::state private_rabbit::advance(time_point now) {
-  switch (state_) {
-    case state::name_server:
+void private_rabbit::advance(time_point now) {
+  switch (step_) {
+    case step::name_server:
       if (accepts_connections(ports_.epmd)) {
         start_broker(now);
       } else if (now >= deadline_) {
         fail("epmd does not answer on port " + std::to_string(ports_.epmd), true);
       }
       break;
-    case state::starting: {
+    case step::starting: {
       if (!probe_) probe_.emplace(ports_.amqp);
       const auto answer = probe_->step(now);
       if (answer == amqp_probe::result::serving) {
         probe_.reset();
         served_ = true;
-        state_ = state::serving;
+        step_ = step::serving;
       } else if (answer == amqp_probe::result::foreign) {
         fail("port " + std::to_string(ports_.amqp) +
                  " is answered by something else: " + probe_->detail(),
@@ -154,9 +149,9 @@ private_rabbit::state private_rabbit::advance(time_point now) {
       }
       break;
     }
-    case state::stopping:
+    case step::stopping:
       if (broker_ < 0 && name_server_ < 0) {
-        state_ = state::stopped;
+        step_ = step::stopped;
         files_.reset();
       } else if (broker_ < 0) {
         kill(name_server_, SIGKILL);  // it keeps nothing
@@ -164,20 +159,19 @@ private_rabbit::state private_rabbit::advance(time_point now) {
         kill(broker_, SIGKILL);
       }
       break;
-    case state::idle:
-    case state::serving:
-    case state::down:
-    case state::stopped:
-    case state::failed:
+    case step::idle:
+    case step::serving:
+    case step::down:
+    case step::stopped:
+    case step::failed:
       break;
   }
-  return state_;
 }
 
 bool private_rabbit::on_child_exit(pid_t pid, int wait_status) {
   if (pid == name_server_) {
     name_server_ = -1;
-    if (state_ == state::name_server) {
+    if (step_ == step::name_server) {
       try_other_ports(std::chrono::steady_clock::now(),
                       "epmd ended at once (" + describe_end(wait_status) + ")");
     }
@@ -186,12 +180,12 @@ bool private_rabbit::on_child_exit(pid_t pid, int wait_status) {
   if (pid != broker_) return false;
   broker_ = -1;
   last_end_ = describe_end(wait_status);
-  if (state_ == state::starting && !served_) {
+  if (step_ == step::starting && !served_) {
     try_other_ports(std::chrono::steady_clock::now(),
                     "RabbitMQ ended before it served (" + last_end_ + ")");
-  } else if (state_ == state::starting || state_ == state::serving) {
+  } else if (step_ == step::starting || step_ == step::serving) {
     probe_.reset();
-    state_ = state::down;
+    step_ = step::down;
   }
   return true;
 }
@@ -206,7 +200,7 @@ void private_rabbit::try_other_ports(time_point now, const std::string& why) {
   if (broker_ > 0) reap(std::exchange(broker_, -1));
   if (name_server_ > 0) reap(std::exchange(name_server_, -1));
   files_.reset();
-  state_ = state::idle;
+  step_ = step::idle;
   start(now);
 }
 
@@ -220,7 +214,7 @@ void private_rabbit::fail(std::string why, bool with_log) {
   while (!failure_.empty() && failure_.back() == '\n') failure_.pop_back();
   probe_.reset();
   kill_all(SIGKILL);
-  state_ = state::failed;
+  step_ = step::failed;
 }
 
 void private_rabbit::kill_all(int signal) const {
@@ -239,8 +233,25 @@ std::vector<pid_t> private_rabbit::processes() const {
   return out;
 }
 
-bool private_rabbit::changing() const noexcept {
-  return state_ == state::name_server || state_ == state::starting || state_ == state::stopping;
+private_bus::state private_rabbit::current() const noexcept {
+  switch (step_) {
+    case step::idle:
+      return state::idle;
+    case step::name_server:
+    case step::starting:
+      return state::starting;
+    case step::serving:
+      return state::serving;
+    case step::down:
+      return state::down;
+    case step::stopping:
+      return state::stopping;
+    case step::stopped:
+      return state::stopped;
+    case step::failed:
+      break;
+  }
+  return state::failed;
 }
 
 std::string private_rabbit::url() const {
@@ -251,7 +262,7 @@ std::vector<std::string> private_rabbit::client_environment() const {
   auto out = files_ ? files_->client_variables() : std::vector<std::string>();
   out.push_back("OMBT_URL=" + url());
   out.push_back("OMBT_BUS_PID=" + std::to_string(broker_));
-  out.push_back("OMBT_BUS_DIR=" + folder());
+  out.push_back("OMBT_BUS_DIR=" + (files_ ? files_->folder() : std::string()));
   return out;
 }
 

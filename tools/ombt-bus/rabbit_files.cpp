@@ -1,21 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/ombt-bus/rabbit_files.hpp"
 
-#include <array>
 #include <cerrno>
-#include <chrono>
-#include <cstdlib>
 #include <cstring>
 #include <deque>
-#include <fcntl.h>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <map>
 #include <set>
 #include <stdexcept>
 #include <string_view>
-#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -25,26 +18,6 @@ namespace ombt::tools::bus {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr std::string_view folder_prefix = "ombt-bus-";
-
-void write_file(const std::string& path, std::string_view text, mode_t mode) {
-  const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
-  bool good = fd >= 0;
-  while (good && !text.empty()) {
-    const auto put = write(fd, text.data(), text.size());
-    good = put > 0;
-    if (good) text.remove_prefix(static_cast<std::size_t>(put));
-  }
-  const int error = errno;
-  if (fd >= 0) close(fd);
-  if (!good) throw std::runtime_error("cannot write " + path + ": " + std::strerror(error));
-}
-
-std::string read_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
 std::string random_letters(std::size_t count) {
   std::string out(count, ' ');
   if (getrandom(out.data(), count, 0) != static_cast<ssize_t>(count)) {
@@ -52,22 +25,6 @@ std::string random_letters(std::size_t count) {
   }
   for (char& c : out) c = static_cast<char>('a' + static_cast<unsigned char>(c) % 26);
   return out;
-}
-
-// Folders of supervisors that were killed, told by their lock, which nobody holds any more. Young
-// ones are left alone: their owner may not have locked them yet.
-void remove_abandoned(const std::string& parent) {
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(parent, ignored)) {
-    if (entry.path().filename().string().rfind(folder_prefix, 0) != 0) continue;
-    struct stat info {};
-    if (lstat(entry.path().c_str(), &info) != 0 || !S_ISDIR(info.st_mode)) continue;
-    if (info.st_uid != geteuid() || std::time(nullptr) - info.st_mtime < 60) continue;
-    const int lock = open((entry.path() / "lock").c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-    if (lock < 0) continue;
-    if (flock(lock, LOCK_EX | LOCK_NB) == 0) fs::remove_all(entry.path(), ignored);
-    close(lock);
-  }
 }
 
 // An installed application's folder is NAME-VERSION.
@@ -79,16 +36,6 @@ std::map<std::string, fs::path> installed_applications(const fs::path& plugins) 
     out.emplace(name.substr(0, name.rfind('-')), entry.path());
   }
   return out;
-}
-
-std::string last_lines(const std::string& text, std::size_t lines) {
-  std::size_t start = text.size();
-  if (start > 0 && text.back() == '\n') --start;
-  while (start > 0 && lines > 0) {
-    if (text[start - 1] == '\n' && --lines == 0) break;
-    --start;
-  }
-  return text.substr(start);
 }
 
 }  // namespace
@@ -113,21 +60,7 @@ std::vector<std::string> applications_needed(const std::string& text) {
 }
 
 rabbit_files::rabbit_files(const std::string& parent, std::string scripts)
-    : scripts_(std::move(scripts)) {
-  remove_abandoned(parent);
-  folder_ = parent + "/" + std::string(folder_prefix) + std::to_string(getpid()) + "-XXXXXX";
-  if (mkdtemp(folder_.data()) == nullptr) {
-    throw std::runtime_error("cannot make a folder in " + parent + ": " + std::strerror(errno));
-  }
-  lock_ = open(path("lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR);
-  if (lock_ >= 0) flock(lock_, LOCK_EX | LOCK_NB);
-}
-
-rabbit_files::~rabbit_files() {
-  std::error_code ignored;
-  fs::remove_all(folder_, ignored);
-  if (lock_ >= 0) close(lock_);
-}
+    : folder_(parent), scripts_(std::move(scripts)) {}
 
 void rabbit_files::configure(const rabbit_ports& ports) {
   ports_ = ports;
@@ -189,12 +122,6 @@ void rabbit_files::link_applications(const std::string& home) {
       if (seen.insert(needed).second) open.push_back(std::move(needed));
     }
   }
-}
-
-void rabbit_files::record_pid(int pid) {
-  write_file(path("broker.pid.new"), std::to_string(pid) + "\n", S_IRUSR | S_IWUSR);
-  std::error_code ignored;
-  fs::rename(path("broker.pid.new"), path("broker.pid"), ignored);
 }
 
 std::vector<std::string> rabbit_files::broker_environment() const {

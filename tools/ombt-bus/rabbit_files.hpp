@@ -2,7 +2,9 @@
 #pragma once
 // The private folder of a broker: its configuration, cookie, data and logs, and the environments
 // that make the package's scripts use them instead of the machine's. Knows RabbitMQ's files and
-// variables; starts nothing. Removes its folder when destroyed.
+// variables; starts nothing.
+
+#include "tools/ombt-bus/bus_folder.hpp"
 
 #include <cstdint>
 #include <string>
@@ -19,22 +21,16 @@ struct rabbit_ports {
 
 class rabbit_files {
  public:
-  /// Makes `<parent>/ombt-bus-<pid>-<random>` (mode 0700) and removes folders there whose owner
-  /// was killed. Throws std::runtime_error with a plain sentence.
+  /// Makes the folder. Throws std::runtime_error with a plain sentence.
   rabbit_files(const std::string& parent, std::string scripts);
-  ~rabbit_files();
-  rabbit_files(const rabbit_files&) = delete;
-  rabbit_files& operator=(const rabbit_files&) = delete;
 
   /// Writes the configuration for these ports. Throws std::runtime_error.
   void configure(const rabbit_ports& ports);
-  /// Writes the broker's pid to `broker.pid`, whole or not at all.
-  void record_pid(int pid);
+  void record_pid(int pid) const { folder_.record_pid(pid); }
 
-  const std::string& folder() const noexcept { return folder_; }
-  /// Where the broker's stdout and stderr go.
-  std::string output_file() const { return folder_ + "/broker.out"; }
-  std::string log_file() const { return folder_ + "/log/broker.log"; }
+  const std::string& folder() const noexcept { return folder_.name(); }
+  std::string output_file() const { return folder_.output_file(); }
+  std::string log_file() const { return path("log/broker.log"); }
   /// The whole environment of the broker: the caller's without anything that would steer RabbitMQ
   /// or Erlang, and ours.
   std::vector<std::string> broker_environment() const;
@@ -45,11 +41,10 @@ class rabbit_files {
 
  private:
   void link_applications(const std::string& home);
-  std::string path(const char* name) const { return folder_ + "/" + name; }
+  std::string path(const char* name) const { return folder_.path(name); }
 
-  std::string folder_;
+  bus_folder folder_;
   std::string scripts_;  ///< the package's folder of rabbitmq-server, rabbitmqctl, …
-  int lock_ = -1;        ///< held as long as this lives, so that others can tell
   rabbit_ports ports_;
 };
 

@@ -56,7 +56,7 @@ std::vector<std::string> environment_with(const std::vector<std::string>& ours) 
 
 class supervisor {
  public:
-  explicit supervisor(const run_options& options) : options_(options), bus_(options.rabbit) {}
+  supervisor(const run_options& options, private_bus& bus) : options_(options), bus_(bus) {}
 
   int run() {
     // Broker helpers and daemons whose parents ended come to us instead of to init.
@@ -76,9 +76,9 @@ class supervisor {
     bus_.advance(now);
     switch (phase_) {
       case phase::starting:
-        if (bus_.current() == private_rabbit::state::serving) {
+        if (bus_.current() == private_bus::state::serving) {
           begin_command();
-        } else if (bus_.current() == private_rabbit::state::failed) {
+        } else if (bus_.current() == private_bus::state::failed) {
           say(bus_.failure());
           finish(1, now);
         }
@@ -91,7 +91,7 @@ class supervisor {
         clear(now);
         break;
       case phase::stopping:
-        if (bus_.current() == private_rabbit::state::stopped) enter_sweeping(now);
+        if (bus_.current() == private_bus::state::stopped) enter_sweeping(now);
         break;
       case phase::sweeping:
         sweep(now);
@@ -127,21 +127,24 @@ class supervisor {
     const auto state = bus_.current();
     if (state == last_state_) return;
     last_state_ = state;
-    if (state == private_rabbit::state::serving) restarts_left_ = restart_limit;
-    if (state == private_rabbit::state::down && options_.restart_on_exit && restarts_left_-- > 0) {
-      say("the broker ended (" + bus_.last_end() + "), starting it again");
+    if (state == private_bus::state::serving) restarts_left_ = restart_limit;
+    if (state == private_bus::state::down && options_.restart_on_exit && restarts_left_-- > 0) {
+      say(the_end() + ", starting it again");
       bus_.start_again(now);
       last_state_ = bus_.current();
-    } else if (state == private_rabbit::state::down && command_ > 0) {
-      say("the broker ended (" + bus_.last_end() + "); signal USR1 to process " +
-          std::to_string(getpid()) + " starts it again");
-    } else if (state == private_rabbit::state::down) {
-      say("the broker ended (" + bus_.last_end() + ")");
+    } else if (state == private_bus::state::down && command_ > 0) {
+      say(the_end() + "; signal USR1 to process " + std::to_string(getpid()) + " starts it again");
+    } else if (state == private_bus::state::down) {
+      say(the_end());
       finish(1, now);
-    } else if (state == private_rabbit::state::failed) {
+    } else if (state == private_bus::state::failed) {
       say(bus_.failure());
       if (command_ < 0) finish(1, now);
     }
+  }
+
+  std::string the_end() const {
+    return std::string("the ") + bus_.noun() + " ended (" + bus_.last_end() + ")";
   }
 
   // A command that got a signal has some time to end by itself, then it is told again.
@@ -248,8 +251,8 @@ class supervisor {
   }
 
   const run_options& options_;
-  private_rabbit bus_;
-  private_rabbit::state last_state_ = private_rabbit::state::serving;
+  private_bus& bus_;
+  private_bus::state last_state_ = private_bus::state::serving;
   phase phase_ = phase::starting;
   pid_t command_ = -1;
   int status_ = 0;
@@ -261,7 +264,7 @@ class supervisor {
 
 }  // namespace
 
-int supervise(const run_options& options) {
+int supervise(const run_options& options, private_bus& bus) {
   if (!options.command.empty() && find_program(options.command[0]).empty()) {
     say("cannot run " + options.command[0] + ": there is no such program");
     return 127;
@@ -270,7 +273,7 @@ int supervise(const run_options& options) {
   const auto set = handled_signals();
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   std::signal(SIGPIPE, SIG_IGN);  // nobody reads the URL: still to be stopped in an orderly way
-  return supervisor(options).run();
+  return supervisor(options, bus).run();
 }
 
 }  // namespace ombt::tools::bus

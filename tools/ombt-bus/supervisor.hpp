@@ -12,7 +12,7 @@
 // | stopping | the bus stops                                    | sweeping                        |
 // | sweeping | helpers that the broker left behind are killed   | done                            |
 
-#include "tools/ombt-bus/private_rabbit.hpp"
+#include "tools/ombt-bus/private_bus.hpp"
 
 #include <string>
 #include <vector>
@@ -20,14 +20,14 @@
 namespace ombt::tools::bus {
 
 struct run_options {
-  rabbit_options rabbit;
   std::vector<std::string> command;  ///< empty: run until a signal
   bool restart_on_exit = false;      ///< start the broker again whenever it dies
 };
 
-/// Returns the exit status: the command's (128 + n where signal n ended it), 128 + n for signal n
-/// while the bus was starting, 127 for a command that does not exist, 1 for a bus that can't be
-/// had, 0 for one that ran without a command until a signal. Messages go to stderr.
-int supervise(const run_options& options);
+/// Runs a bus that was not started yet. Returns the exit status: the command's (128 + n where
+/// signal n ended it), 128 + n for signal n while the bus was starting, 127 for a command that does
+/// not exist, 1 for a bus that can't be had, 0 for one that ran without a command until a signal.
+/// Messages go to stderr.
+int supervise(const run_options& options, private_bus& bus);
 
 }  // namespace ombt::tools::bus

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""ombt-bus as its users see it. `ombt_bus_test.py PROGRAM [test…]`; `--list` names the tests.
+"""ombt-bus as its users see it, with RabbitMQ. `ombt_bus_test.py PROGRAM [test…]`.
 
 Most tests run a fake broker (fake_rabbitmq_server), a few the real one. After each of them no
 process and no file of it may be left.
@@ -12,131 +12,12 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
-import tempfile
 import time
-import unittest
 
-HERE = os.path.dirname(os.path.abspath(__file__))
+import bus_bed
+from bus_bed import PROGRAM, BusTest, accepts, listening_addresses, processes_naming, wait_until
+
 RABBITMQCTL = "/usr/lib/rabbitmq/bin/rabbitmqctl"
-PROGRAM = None
-
-
-def wait_until(condition, what, limit=60.0):
-    end = time.monotonic() + limit
-    while not condition():
-        if time.monotonic() > end:
-            raise AssertionError("waited %g s in vain: %s" % (limit, what))
-        time.sleep(0.02)
-
-
-def processes_naming(text):
-    """Live processes whose command line or environment holds `text`: the broker's, its helpers'
-    and the command's all hold the name of the test's folder."""
-    found = []
-    for pid in os.listdir("/proc"):
-        if not pid.isdigit() or int(pid) == os.getpid():
-            continue
-        try:
-            with open("/proc/%s/cmdline" % pid, "rb") as line:
-                command = line.read()
-            with open("/proc/%s/environ" % pid, "rb") as environ:
-                everything = command + environ.read()
-        except OSError:
-            continue
-        if command and text.encode() in everything:
-            found.append((int(pid), command.replace(b"\0", b" ").decode(errors="replace")))
-    return found
-
-
-def listening_addresses(pid):
-    """Where a process listens, as the kernel writes it: hexadecimal address:port."""
-    mine = set()
-    for descriptor in os.listdir("/proc/%d/fd" % pid):
-        mine.update(re.findall(r"socket:\[(\d+)\]",
-                               os.readlink("/proc/%d/fd/%s" % (pid, descriptor))))
-    found = []
-    for table in ("tcp", "tcp6"):
-        with open("/proc/net/" + table) as file:
-            for fields in map(str.split, file):
-                if fields[3] == "0A" and fields[9] in mine:
-                    found.append(fields[1])
-    return found
-
-
-def accepts(port):
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-class BusTest(unittest.TestCase):
-    def setUp(self):
-        self.folder = tempfile.mkdtemp(prefix="ombt_bus_test-")
-        self.scripts = os.path.join(self.folder, "scripts")
-        os.mkdir(self.scripts)
-        self.temporary = os.path.join(self.folder, "tmp")
-        os.mkdir(self.temporary)
-        self.started = []
-
-    def tearDown(self):
-        for process in self.started:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-            for stream in (process.stdout, process.stderr):
-                if stream:
-                    stream.close()
-        try:
-            wait_until(lambda: not processes_naming(self.temporary), "for the processes to go", 30)
-        except AssertionError:
-            self.fail("still running: %s" % processes_naming(self.temporary))
-        finally:
-            self.assertEqual([], [f for f in os.listdir(self.temporary) if f != "taken"])
-            shutil.rmtree(self.folder)
-
-    def environment(self, mode):
-        out = {k: v for k, v in os.environ.items() if not k.startswith(("OMBT_", "RABBITMQ_"))}
-        out["TMPDIR"] = self.temporary
-        if mode:
-            out["OMBT_RABBITMQ_SCRIPTS"] = self.scripts
-            out["FAKE_BROKER"] = mode
-            if mode != "missing" and not os.listdir(self.scripts):
-                shutil.copy(os.path.join(HERE, "fake_rabbitmq_server"),
-                            os.path.join(self.scripts, "rabbitmq-server"))
-        return out
-
-    def start(self, *arguments, mode="good", program=None, **options):
-        process = subprocess.Popen([program or PROGRAM, "rabbit", *arguments], text=True,
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                   env=self.environment(mode), **options)
-        self.started.append(process)
-        return process
-
-    def written(self, word):
-        """Whether the bus's database holds a word on its disk: it is written some time later."""
-        for folder, _, names in os.walk(self.bus_folder()):
-            for name in names:
-                if name.endswith((".LOG", ".DCL", ".DCD")):
-                    with open(os.path.join(folder, name), "rb") as file:
-                        if word in file.read():
-                            return True
-        return False
-
-    def run_bus(self, *arguments, mode="good", status=0, **options):
-        process = self.start(*arguments, mode=mode, **options)
-        out, err = process.communicate(timeout=100)
-        self.assertEqual(status, process.returncode, err)
-        return out, err
-
-    def bus_folder(self):
-        wait_until(lambda: os.listdir(self.temporary), "for the bus's folder")
-        return os.path.join(self.temporary, os.listdir(self.temporary)[0])
-
-    def wait_for_file(self, name):
-        path = os.path.join(self.folder, name)
-        wait_until(lambda: os.path.exists(path), "for " + name)
-        with open(path) as file:
-            return file.read()
 
 
 class Options(BusTest):
@@ -149,9 +30,10 @@ class Options(BusTest):
             self.assertIn(word, process.stderr)
 
     def test_help_teaches_the_command_the_variables_and_the_exit_status(self):
-        for arguments in (["--help"], ["rabbit", "--help"]):
+        for arguments in (["--help"], ["rabbit", "--help"], ["router", "--help"]):
             out = subprocess.run([PROGRAM, *arguments], text=True, capture_output=True, check=True)
             self.assertIn("--", out.stdout)
+            self.assertLessEqual(max(map(len, out.stdout.splitlines())), 80)
         out = subprocess.run([PROGRAM, "--help"], text=True, capture_output=True, check=True)
         for word in ("OMBT_URL", "Exit status", "rabbitmqctl", "USR1"):
             self.assertIn(word, out.stdout)
@@ -164,6 +46,8 @@ class Options(BusTest):
         self.check_wrong(["qpid"], "qpid")
         self.check_wrong(["true"], "rabbit", "true")
         self.check_wrong(["no command"], "rabbit", "--")
+        self.check_wrong(["--nodes"], "router", "--nodes", "1")
+        self.check_wrong(["no command"], "router", "--")
 
     def test_more_than_one_node_is_refused_plainly(self):
         self.check_wrong(["--nodes 3", "later"], "rabbit", "--nodes", "3", "--", "true")
@@ -300,13 +184,6 @@ class Command(BusTest):
 
 
 class Broker(BusTest):
-    def pid(self):
-        with open(os.path.join(self.bus_folder(), "broker.pid")) as file:
-            return int(file.read())
-
-    def port_of(self, process):
-        return int(re.search(r":(\d+)/$", process.stdout.readline()).group(1))
-
     def test_without_a_command_it_prints_the_url_and_runs_until_a_signal(self):
         for number in (signal.SIGINT, signal.SIGTERM):
             process = self.start()
@@ -486,21 +363,5 @@ class RealBroker(BusTest):
         self.assertNotEqual("0", out.split()[0])
 
 
-def all_tests():
-    for case in (Options, Start, Command, Broker, RealBroker):
-        for name in unittest.defaultTestLoader.getTestCaseNames(case):
-            yield case, name
-
-
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--list"]:
-        print("\n".join(name[len("test_"):].replace("_", " ") for _, name in all_tests()))
-        sys.exit(0)
-    PROGRAM = os.path.abspath(sys.argv[1])
-    wanted = {"test_" + name.replace(" ", "_") for name in sys.argv[2:]}
-    suite = unittest.TestSuite(case(name) for case, name in all_tests()
-                               if not wanted or name in wanted)
-    if suite.countTestCases() < max(1, len(wanted)):
-        sys.exit("no such test: %s" % sorted(wanted))
-    result = unittest.TextTestRunner(verbosity=2).run(suite)
-    sys.exit(0 if result.wasSuccessful() else 1)
+    bus_bed.main(Options, Start, Command, Broker, RealBroker)
