@@ -354,13 +354,10 @@ double latency_statistics::std_dev() const noexcept {
 void results::count_error(std::string_view text, std::uint64_t times) {
   if (times == 0) return;
   std::string key = error_key(text);
-  if (const auto known = errors.find(key); known != errors.end()) {
-    known->second += times;
-  } else if (errors.size() < error_text_limit) {
-    errors.emplace(std::move(key), times);
-  } else {
-    errors[std::string{other_errors}] += times;
-  }
+  if (errors.size() >= error_text_limit && errors.count(key) == 0) key = other_errors;
+  // Texts that differ in what is masked only are one, and what others say adds up to anything.
+  std::uint64_t& sum = errors[std::move(key)];
+  sum = std::min(sum + times, static_cast<std::uint64_t>(largest_count));
 }
 
 void results::add_failure(std::string_view error) {

@@ -38,6 +38,14 @@ results example() {
 
 }  // namespace
 
+TEST_CASE("Counts of an error that add up beyond the largest stay readable") {
+  results r;
+  constexpr std::uint64_t most = std::uint64_t{1} << 53;
+  r.count_error("the same", most - 1);
+  r.count_error("the same", most - 1);
+  CHECK(r.errors.at("the same") == most);
+}
+
 TEST_CASE("an empty record is ombt's") {
   CHECK(render({}) ==
         R"({"start_time": null, "stop_time": null, "msgs_ok": 0, "msgs_fail": 0, )"
