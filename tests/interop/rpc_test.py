@@ -232,7 +232,10 @@ class Rpc(unittest.TestCase):
         doomed.wait_report(lambda r: r["calls"].get("slow"), "the slow call")
         doomed.kill()
         line = [x for x in self.client.finish(number) if x["event"] == "result"][0]
-        self.assertEqual(line["error"], "messaging_timeout", line)
+        # A router says so itself where the request was not yet accepted when its server went.
+        ends = {"rabbit": ("messaging_timeout",),
+                "router": ("messaging_timeout", "delivery_failure")}[BUS]
+        self.assertIn(line["error"], ends, line)
         self.assertLess(line["seconds"], 8)
 
     def test_an_oslo_config_file_sets_both_sides(self):
