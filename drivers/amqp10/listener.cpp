@@ -244,7 +244,7 @@ void amqp10_listener::accept(const message_view& m) {
     return settle(m.from, unreadable());
   }
   if (requests_ != nullptr) settle(m.from, accepted);
-  const views_in_use guard(thread);
+  const views_in_use guard(thread.views_live);
   const std::uint32_t index = take_slot();
   if (requests_ != nullptr) {
     dispatch_request(index, m);

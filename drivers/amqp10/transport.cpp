@@ -38,7 +38,7 @@ amqp10_transport::amqp10_transport(loop& on, std::shared_ptr<const transport_set
     : loop_(on),
       context_(on.context()),
       thread_(context_.local<thread_state>()),
-      settings_(thread_.settings_for(std::move(with))),
+      settings_(thread_.known_settings.of(std::move(with))),
       monitor_(std::make_shared<monitor>()),
       replies_(*this, settings_->options().reply_link_credit),
       sends_(context_, thread_, settings_, monitor_),
@@ -226,9 +226,10 @@ void amqp10_transport::on_silence(handle which) {
 const std::shared_ptr<connection>& amqp10_transport::bus() {
   if (connection_ && !connection_->is_ending()) return connection_;
   const auto& topology = settings_->source->topology;
+  const auto make = [this] { return std::make_shared<connection>(context_, settings_, monitor_); };
   connection_ = topology.mode == topology::kind::shared
-                    ? thread_.shared_connection(context_, settings_, monitor_, topology.connections)
-                    : std::make_shared<connection>(context_, settings_, monitor_);
+                    ? thread_.shared_connections.next(*settings_, topology.connections, make)
+                    : make();
   connection_->add(*this);
   return connection_;
 }
@@ -301,7 +302,7 @@ amqp::outcome amqp10_transport::read_reply(const amqp::event::delivered& e) {
 }
 
 void amqp10_transport::on_reply() {
-  const views_in_use guard(thread_);
+  const views_in_use guard(thread_.views_live);
   const handle which = replied_;
   operation* mine = reply_ != reply_kind::unknown ? operations_.find(which) : nullptr;
   if (mine == nullptr) return;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "drivers/rabbit/listener.hpp"
 
+#include "drivers/dispatcher.hpp"
 #include "drivers/rabbit/body.hpp"
 #include "drivers/rabbit/transport.hpp"
 
@@ -253,7 +254,7 @@ void rabbit_listener::accept(std::string_view text, std::uint64_t delivery_tag, 
     ++counters_.duplicates;
     return;
   }
-  const views_in_use guard(transport_->thread());
+  const views_in_use guard(transport_->thread().views_live);
   const std::uint32_t index = take_slot();
   slot& s = slots_[index];
   s.channel_epoch = epoch;
@@ -279,34 +280,17 @@ void rabbit_listener::dispatch_request(std::uint32_t index, time_point received)
   }
   const request_id id{index, s.generation};
   // Nothing is awaited by a method that the dispatcher refuses, so no heartbeats for it either.
-  if (refuse_by_target(id)) return;
+  const auto refusal =
+      refusal_of(target_, options_, {reader.method(), reader.name_space(), reader.version()});
+  if (refusal) return fail(id, *refusal);
   const double monitor = reader.call_monitor_timeout().value_or(0);
   if (s.wants_reply && monitor >= 1) {
     s.heartbeat_seconds = static_cast<double>(static_cast<long>(std::min(monitor, 1e9))) / 2;
     if (s.heartbeat_seconds >= 1) start_heartbeat(index);
   }
-  if (options_.ping && reader.method() == "oslo_rpc_server_ping") return reply(id, "\"pong\"");
+  if (is_ping(options_, reader.method())) return reply(id, "\"pong\"");
   requests_->on_request(
       *this, {id, reader.method(), reader.args(), reader.message(), s.wants_reply, received});
-}
-
-bool rabbit_listener::refuse_by_target(request_id id) {
-  const auto& reader = transport_->thread().reader;
-  const auto method = reader.method();
-  if (options_.ping && method == "oslo_rpc_server_ping") return false;
-  const auto name_space = reader.name_space().value_or(std::string_view{});
-  const auto version = reader.version().value_or("1.0");
-  const std::string_view served =
-      target_.version.empty() ? "1.0" : std::string_view(target_.version);
-  if (name_space != target_.name_space || !wire::oslo::version_is_compatible(served, version)) {
-    fail(id, wire::oslo::unsupported_version(version, method));
-    return true;
-  }
-  if (method.empty() || method.front() == '_') {
-    fail(id, wire::oslo::no_such_method(method));
-    return true;
-  }
-  return false;
 }
 
 void rabbit_listener::dispatch_notification(std::uint32_t index, time_point received) {

@@ -113,8 +113,6 @@ class rabbit_listener final : public drivers::listener,
               time_point received);
   void dispatch_request(std::uint32_t index, time_point received);
   void dispatch_notification(std::uint32_t index, time_point received);
-  /// The class of failure that the dispatcher itself answers; true if it did.
-  bool refuse_by_target(request_id id);
   void settle(std::uint64_t delivery_tag, std::uint32_t epoch, bool accepted, bool requeue);
   slot* find(request_id id);
   std::uint32_t take_slot();

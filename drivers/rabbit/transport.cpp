@@ -4,8 +4,6 @@
 #include "drivers/rabbit/body.hpp"
 #include "drivers/rabbit/listener.hpp"
 
-#include <boost/asio/post.hpp>
-
 #include <algorithm>
 #include <charconv>
 #include <cstring>
@@ -13,18 +11,8 @@
 namespace ombt::drivers::rabbit {
 namespace {
 
-/// A handle is the operation's index and generation; timers use the top bit for the monitor.
-constexpr std::uint64_t monitor_bit = std::uint64_t{1} << 63;
-
-/// Of the look at what is owed: no operation has such a handle.
-constexpr std::uint64_t look_tag = ~std::uint64_t{0};
-
 /// Bytes of a short string, which exchanges and routing keys are.
 constexpr std::size_t name_limit = 255;
-
-std::uint64_t make_handle(std::uint32_t index, std::uint32_t generation) {
-  return (std::uint64_t{generation} << 32) | index;
-}
 
 void append_milliseconds(std::string& out, duration time) {
   char text[24];
@@ -46,51 +34,20 @@ std::size_t rabbit_transport::id_hash::operator()(const wire::oslo::hex_id& id) 
 }
 
 rabbit_transport::rabbit_transport(loop& on, std::shared_ptr<const transport_settings> with)
-    : context_(on.context()),
+    : loop_(on),
+      context_(on.context()),
       thread_(context_.local<thread_state>()),
-      settings_(thread_.settings_for(std::move(with))),
+      settings_(thread_.known_settings.of(std::move(with))),
       monitor_(std::make_shared<monitor>()),
-      sends_(settings_, [this] { return connection_for(connection::purpose::send); }) {}
+      sends_(settings_, [this] { return connection_for(connection::purpose::send); }),
+      operations_(on, *this) {}
 
 rabbit_transport::~rabbit_transport() {
   if (!answering_.empty()) close_links();
-  for (auto& op : operations_) {
-    context_.cancel_timer(op.limit);
-    context_.cancel_timer(op.monitor);
-  }
   for (auto* l : listeners_) l->orphan();
 }
 
 // --- operations -------------------------------------------------------------------------------
-
-std::uint64_t rabbit_transport::start(completion& done, std::uint64_t tag,
-                                      const call_options& options) {
-  std::uint32_t index;
-  if (free_operations_.empty()) {
-    index = static_cast<std::uint32_t>(operations_.size());
-    operations_.emplace_back();
-  } else {
-    index = free_operations_.back();
-    free_operations_.pop_back();
-  }
-  operation& op = operations_[index];
-  op.generation = (op.generation + 1) & 0x7fffffff;
-  op.done = &done;
-  op.tag = tag;
-  op.is_call = false;
-  op.confirmed = false;
-  op.monitor_seconds = 0;
-  const auto handle = make_handle(index, op.generation);
-  op.limit = context_.start_timer(steady_clock::now() + options.timeout, *this, handle);
-  return handle;
-}
-
-rabbit_transport::operation* rabbit_transport::find(std::uint64_t handle) {
-  const auto index = static_cast<std::uint32_t>(handle);
-  if (index >= operations_.size()) return nullptr;
-  operation& op = operations_[index];
-  return op.done != nullptr && op.generation == handle >> 32 ? &op : nullptr;
-}
 
 void rabbit_transport::submit(std::uint64_t handle, std::unique_ptr<send_op> op,
                               const call_options& options) {
@@ -98,15 +55,14 @@ void rabbit_transport::submit(std::uint64_t handle, std::unique_ptr<send_op> op,
   op->tag = handle;
   op->retry = options.retry;
   if (!settings_->options().kombu_compression.empty()) compress(op->body);
-  operation& mine = *find(handle);
+  operation& mine = *operations_.find(handle);
   mine.sending = op.get();
   mine.too_long = op->exchange.size() > name_limit || op->routing_key.size() > name_limit;
   if (closing_ || mine.too_long) {
     // Told from the loop, as every completion.
     mine.sending = nullptr;
     sends_.recycle(std::move(op));
-    context_.cancel_timer(mine.limit);
-    mine.limit = context_.start_timer(steady_clock::now(), *this, handle);
+    operations_.set_limit(handle, steady_clock::now());
     return;
   }
   if (!mine.is_call || (replies_ && replies_->is_ready())) return sends_.submit(std::move(op));
@@ -116,8 +72,8 @@ void rabbit_transport::submit(std::uint64_t handle, std::unique_ptr<send_op> op,
 
 void rabbit_transport::call(const target& to, const request_message& request,
                             const call_options& options, completion& done, std::uint64_t tag) {
-  const auto handle = start(done, tag, options);
-  operation& mine = *find(handle);
+  const auto handle = operations_.start(done, tag, steady_clock::now() + options.timeout);
+  operation& mine = *operations_.find(handle);
   mine.is_call = true;
   mine.msg_id = wire::oslo::make_hex_id();
   mine.monitor_seconds = options.call_monitor_timeout.value_or(0);
@@ -151,7 +107,7 @@ void rabbit_transport::call(const target& to, const request_message& request,
 
 void rabbit_transport::cast(const target& to, const request_message& request,
                             const call_options& options, completion& done, std::uint64_t tag) {
-  const auto handle = start(done, tag, options);
+  const auto handle = operations_.start(done, tag, steady_clock::now() + options.timeout);
   auto op = sends_.prepare();
   op->what = to.fanout ? send_op::kind::fanout : send_op::kind::topic;
   if (to.fanout) {
@@ -175,7 +131,7 @@ void rabbit_transport::cast(const target& to, const request_message& request,
 
 void rabbit_transport::notify(const target& to, const notification_message& notification,
                               const call_options& options, completion& done, std::uint64_t tag) {
-  const auto handle = start(done, tag, options);
+  const auto handle = operations_.start(done, tag, steady_clock::now() + options.timeout);
   auto op = sends_.prepare();
   op->what = send_op::kind::notify;
   op->exchange = exchange_of(to);
@@ -204,7 +160,7 @@ void rabbit_transport::notify(const target& to, const notification_message& noti
 void rabbit_transport::on_sent(std::unique_ptr<send_op> op, const send_result& result) {
   const auto handle = op->tag;
   sends_.recycle(std::move(op));
-  operation* mine = find(handle);
+  operation* mine = operations_.find(handle);
   if (mine == nullptr) return;
   mine->sending = nullptr;
   if (result.error) return fail(handle, result.error, result.detail);
@@ -215,19 +171,19 @@ void rabbit_transport::on_sent(std::unique_ptr<send_op> op, const send_result& r
     thread_.reader.read(mine->early_reply);
     return finish_with_reply(handle);
   }
-  if (mine->monitor_seconds > 0) {
-    const std::chrono::duration<double> limit(mine->monitor_seconds);
-    mine->monitor =
-        context_.start_timer(steady_clock::now() + std::chrono::duration_cast<duration>(limit),
-                             *this, handle | monitor_bit);
+  watch(handle);
+}
+
+void rabbit_transport::watch(std::uint64_t handle) {
+  const std::chrono::duration<double> silence(operations_.find(handle)->monitor_seconds);
+  if (silence.count() > 0) {
+    operations_.watch(handle, std::chrono::duration_cast<duration>(silence));
   }
 }
 
 void rabbit_transport::finish(std::uint64_t handle, const outcome& result) {
-  operation* mine = find(handle);
+  operation* mine = operations_.find(handle);
   if (mine == nullptr) return;
-  context_.cancel_timer(std::exchange(mine->limit, 0));
-  context_.cancel_timer(std::exchange(mine->monitor, 0));
   if (mine->is_call) calls_.erase(mine->msg_id);
   if (mine->sending != nullptr) {
     send_op* gone = std::exchange(mine->sending, nullptr);
@@ -236,10 +192,7 @@ void rabbit_transport::finish(std::uint64_t handle, const outcome& result) {
     if (!was_queued) sends_.abandon(*gone);
   }
   mine->early_reply = {};
-  completion* done = std::exchange(mine->done, nullptr);
-  const auto tag = mine->tag;
-  free_operations_.push_back(static_cast<std::uint32_t>(handle));
-  done->on_complete(tag, result);
+  operations_.finish(handle, result);
 }
 
 void rabbit_transport::fail(std::uint64_t handle, error_code error, std::string_view detail) {
@@ -249,16 +202,8 @@ void rabbit_transport::fail(std::uint64_t handle, error_code error, std::string_
   finish(handle, result);
 }
 
-void rabbit_transport::on_timer(std::uint64_t tag) {
-  if (tag == look_tag) {
-    look_ = 0;
-    if (!owes_answers()) close_links();
-    return;
-  }
-  const auto handle = tag & ~monitor_bit;
-  operation* mine = find(handle);
-  if (mine == nullptr) return;
-  ((tag & monitor_bit) != 0 ? mine->monitor : mine->limit) = 0;
+void rabbit_transport::on_limit(std::uint64_t handle) {
+  operation* mine = operations_.find(handle);
   if (closing_) return fail(handle, errc::cancelled, "the transport is closed");
   if (mine->too_long) {
     return fail(handle, errc::limit_exceeded, "exchange, topic and server are above 255 bytes");
@@ -296,7 +241,7 @@ void rabbit_transport::on_reply_trouble(const trouble& why) {
   if (replies_->is_ready()) return;
   for (auto& op : std::exchange(queued_, {})) {
     const auto handle = op->tag;
-    if (operation* mine = find(handle)) mine->sending = nullptr;
+    if (operation* mine = operations_.find(handle)) mine->sending = nullptr;
     sends_.recycle(std::move(op));
     fail(handle, why.error, why.detail);
   }
@@ -323,14 +268,9 @@ void rabbit_transport::on_reply() {
     return;
   }
   const auto handle = found->second;
-  operation& mine = *find(handle);
+  operation& mine = *operations_.find(handle);
   if (!reader.ending()) {
-    if (mine.monitor == 0) return;
-    context_.cancel_timer(mine.monitor);
-    const std::chrono::duration<double> limit(mine.monitor_seconds);
-    mine.monitor =
-        context_.start_timer(steady_clock::now() + std::chrono::duration_cast<duration>(limit),
-                             *this, handle | monitor_bit);
+    if (mine.confirmed) watch(handle);
     return;
   }
   if (!mine.confirmed) {
@@ -341,7 +281,7 @@ void rabbit_transport::on_reply() {
 }
 
 void rabbit_transport::finish_with_reply(std::uint64_t handle) {
-  const views_in_use guard(thread_);
+  const views_in_use guard(thread_.views_live);
   const auto failure = thread_.reader.failure();
   if (!failure) return finish(handle, {{}, {}, thread_.reader.result(), nullptr});
   wire::oslo::remote_exception exception;
@@ -369,7 +309,10 @@ std::shared_ptr<connection> rabbit_transport::connection_for(connection::purpose
       lean_ = made;
       break;
     case topology::kind::shared:
-      made = thread_.shared_connection(context_, settings_, monitor_, topology.connections);
+      made = thread_.shared_connections.next(*settings_, topology.connections, [this] {
+        return std::make_shared<connection>(context_, thread_.memory, settings_, monitor_,
+                                            connection::purpose::listen);
+      });
       break;
   }
   std::erase_if(connections_, [](const auto& c) { return c.expired(); });
@@ -408,55 +351,9 @@ void rabbit_transport::forget(rabbit_listener& gone) {
 
 // --- closing ----------------------------------------------------------------------------------
 
-/// One close(): runs done once, when the last connection has closed or the limit has passed.
-class rabbit_transport::gathering final : public timer_target,
-                                          public std::enable_shared_from_this<gathering> {
- public:
-  gathering(rabbit_transport& of, std::function<void()> done)
-      : of_(&of), context_(of.context_), done_(std::move(done)) {}
-
-  void start(duration limit) {
-    self_ = shared_from_this();
-    timer_ = context_.start_timer(steady_clock::now() + limit, *this, 0);
-  }
-  /// The transport closes its links: what is waited for from now on are connections.
-  void add(connection& ending) {
-    ++left_;
-    ending.when_closed([all = shared_from_this()] { all->one_less(); });
-  }
-  void added_all() {
-    of_ = nullptr;
-    one_less();
-  }
-
- private:
-  void one_less() {
-    if (left_ == 0 || --left_ > 0) return;
-    finish();
-  }
-  void on_timer(std::uint64_t) override {
-    timer_ = 0;
-    const auto keep = self_;
-    if (of_ != nullptr) of_->close_links();
-    if (std::exchange(left_, 0) > 0) finish();
-  }
-  void finish() {
-    context_.cancel_timer(timer_);
-    // From the loop, never inside close().
-    boost::asio::post(context_.asio(), [keep = std::exchange(self_, nullptr)] { keep->done_(); });
-  }
-
-  rabbit_transport* of_;  ///< while it waits for answers
-  io::context& context_;
-  std::function<void()> done_;
-  std::shared_ptr<gathering> self_;
-  std::size_t left_ = 1;
-  loop::timer_id timer_ = 0;
-};
-
 void rabbit_transport::close(duration limit, std::function<void()> done) {
-  answering_.push_back(std::make_shared<gathering>(*this, std::move(done)));
-  answering_.back()->start(limit);
+  answering_.push_back(drivers::closing::start(
+      loop_, limit, [this] { close_links(); }, std::move(done)));
   if (!std::exchange(closing_, true)) {
     sends_.on_trouble([this] { look_again(); });
     for (auto* l : std::vector(listeners_)) l->stop();
@@ -464,9 +361,8 @@ void rabbit_transport::close(duration limit, std::function<void()> done) {
       if (remove_declarations_) replies_->delete_queue();
       replies_.reset();
     }
-    for (std::size_t i = 0; i < operations_.size(); ++i) {
-      fail(make_handle(static_cast<std::uint32_t>(i), operations_[i].generation), errc::cancelled,
-           "the transport was closed");
+    for (const auto handle : operations_.in_flight()) {
+      fail(handle, errc::cancelled, "the transport was closed");
     }
   }
   if (!owes_answers()) close_links();
@@ -480,7 +376,12 @@ bool rabbit_transport::owes_answers() const {
 void rabbit_transport::look_again() {
   // From the loop: this is told inside callbacks of links, which are about to go.
   if (answering_.empty() || look_ != 0) return;
-  look_ = context_.start_timer(steady_clock::now(), *this, look_tag);
+  look_ = context_.start_timer(steady_clock::now(), *this, 0);
+}
+
+void rabbit_transport::on_timer(std::uint64_t) {
+  look_ = 0;
+  if (!owes_answers()) close_links();
 }
 
 void rabbit_transport::close_links() {
@@ -492,9 +393,10 @@ void rabbit_transport::close_links() {
   for (const auto& one : waiting) {
     for (const auto& weak : connections_) {
       const auto c = weak.lock();
-      if (c && c->is_ending()) one->add(*c);  // a shared one that others still use goes on
+      if (c && c->is_ending())
+        c->when_closed(one->one_more());  // a shared one that others still use goes on
     }
-    one->added_all();
+    one->all_named();
   }
 }
 

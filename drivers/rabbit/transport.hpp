@@ -24,6 +24,8 @@
 //
 // Source: amqpdriver.AMQPDriverBase (_send, ReplyWaiter.wait).
 
+#include "drivers/closing.hpp"
+#include "drivers/operations.hpp"
 #include "drivers/rabbit/reply_link.hpp"
 #include "drivers/rabbit/send_pool.hpp"
 #include "drivers/rabbit/thread_state.hpp"
@@ -43,6 +45,7 @@ class rabbit_listener;
 class rabbit_transport final : public drivers::transport,
                                private send_owner,
                                private reply_sink,
+                               private operations::owner,
                                private timer_target {
  public:
   rabbit_transport(loop& on, std::shared_ptr<const transport_settings> with);
@@ -82,15 +85,10 @@ class rabbit_transport final : public drivers::transport,
 
  private:
   struct operation {
-    completion* done = nullptr;  ///< null: free
-    std::uint64_t tag = 0;
     send_op* sending = nullptr;  ///< while the pool has it
     std::string early_reply;     ///< a final reply that came before the confirm
     wire::oslo::hex_id msg_id{};
-    loop::timer_id limit = 0;
-    loop::timer_id monitor = 0;
     double monitor_seconds = 0;  ///< 0: none
-    std::uint32_t generation = 0;
     bool is_call = false;
     bool confirmed = false;
     bool too_long = false;  ///< its names fit no short string: ends at once
@@ -99,10 +97,6 @@ class rabbit_transport final : public drivers::transport,
     std::size_t operator()(const wire::oslo::hex_id& id) const noexcept;
   };
 
-  class gathering;
-
-  std::uint64_t start(completion& done, std::uint64_t tag, const call_options& options);
-  operation* find(std::uint64_t handle);
   void submit(std::uint64_t handle, std::unique_ptr<send_op> op, const call_options& options);
   void finish(std::uint64_t handle, const outcome& result);
   void fail(std::uint64_t handle, error_code error, std::string_view detail);
@@ -114,10 +108,15 @@ class rabbit_transport final : public drivers::transport,
   void on_unread_reply() override { ++monitor_->counters.malformed; }
   void on_reply() override;
   void on_reply_trouble(const trouble& why) override;
+  void on_limit(std::uint64_t handle) override;
+  void on_silence(std::uint64_t handle) override { on_limit(handle); }
   void on_timer(std::uint64_t tag) override;
+  /// Waits for the call monitor's next heartbeat, if the call has one.
+  void watch(std::uint64_t handle);
   bool owes_answers() const;
   void close_links();
 
+  loop& loop_;
   io::context& context_;
   thread_state& thread_;
   std::shared_ptr<const settings> settings_;
@@ -125,15 +124,14 @@ class rabbit_transport final : public drivers::transport,
   send_pool sends_;
   std::unique_ptr<reply_link> replies_;
   std::string_view reply_text_;  ///< of the reply just read
-  std::vector<operation> operations_;
-  std::vector<std::uint32_t> free_operations_;
+  operation_table<operation> operations_;
   boost::unordered_flat_map<wire::oslo::hex_id, std::uint64_t, id_hash> calls_;
   std::vector<std::unique_ptr<send_op>> queued_;        ///< until the reply queue exists
   std::vector<std::weak_ptr<connection>> connections_;  ///< all that this transport uses
   std::weak_ptr<connection> lean_;                      ///< topology lean: the one
   std::vector<rabbit_listener*> listeners_;
-  std::vector<std::shared_ptr<gathering>> answering_;  ///< close()s that wait for answers
-  loop::timer_id look_ = 0;                            ///< sees whether they may go on
+  std::vector<std::shared_ptr<drivers::closing>> answering_;  ///< close()s that wait for answers
+  loop::timer_id look_ = 0;                                   ///< sees whether they may go on
   bool remove_declarations_ = false;
   bool closing_ = false;
 };
