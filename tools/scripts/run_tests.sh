@@ -6,6 +6,9 @@
 passed=0
 failed=0
 skipped=0
+# Two a processor: those that need a bus wait most of the time. Counted here because bash may lose a
+# signal that comes as a command substitution ends: there is none between "running" and the wait.
+at_once=$((2 * $(nproc)))
 broken_runs=0  # runs that did not come to an end, or had nothing to run
 
 # run_tests PRESET LOGNAME TEXT bus|no-bus [ctest argument…]. Returns 0 whatever the tests say: the
@@ -21,8 +24,7 @@ run_tests() {
   mkdir -p "$logs"
   rm -f "$results"
   printf '%s: running %s (%s) … ' "$program" "$text" "$preset" >&2
-  # Two a processor: those that need a bus wait most of the time.
-  run_child "${run[@]}" ctest --test-dir "$root/build/$preset" -j$((2 * $(nproc))) --output-on-failure \
+  run_child "${run[@]}" ctest --test-dir "$root/build/$preset" -j"$at_once" --output-on-failure \
     --output-junit "$results" --no-tests=error "$@" >"$logs/$log.log" 2>&1 || status=$?
   if ((signals)); then
     printf 'stopped after %s s\n' "$(seconds_since "$started")" >&2
