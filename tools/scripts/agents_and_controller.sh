@@ -77,7 +77,8 @@ cleanup() {
     local started=$EPOCHREALTIME
     printf '%s: stopping the agents … ' "$program" >&2
     stop_agents
-    printf '%s s\n' "$(seconds_since "$started")" >&2
+    seconds_since "$started"
+    printf '%s s\n' "$elapsed" >&2
   fi
   if [[ ! -e $dir/bus-stops ]]; then
     printf '%s: stopping the bus … ' "$program" >&2
@@ -86,7 +87,8 @@ cleanup() {
 }
 
 : >"$dir/bus-serves"
-printf '%s s\n' "$(seconds_since "$OMBT_QUICKSTART_STARTED")" >&2
+seconds_since "$OMBT_QUICKSTART_STARTED"
+printf '%s s\n' "$elapsed" >&2
 trap cleanup EXIT
 leave_if_signalled
 
@@ -97,10 +99,12 @@ start_agents "$server_kind" "$servers"
 start_agents "$client_kind" "$clients"
 slow_agent=
 if ! agents_ready; then
-  step_failed "$(seconds_since "$started")" "$dir/${agent_names[slow_agent]}.log"
+  seconds_since "$started"
+  step_failed "$elapsed" "$dir/${agent_names[slow_agent]}.log"
   exit 1
 fi
-printf '%s s\n' "$(seconds_since "$started")" >&2
+seconds_since "$started"
+printf '%s s\n' "$elapsed" >&2
 
 say "running ombt-controller $*"
 leave_if_signalled

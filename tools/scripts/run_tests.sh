@@ -27,16 +27,19 @@ run_tests() {
   run_child "${run[@]}" ctest --test-dir "$root/build/$preset" -j"$at_once" --output-on-failure \
     --output-junit "$results" --no-tests=error "$@" >"$logs/$log.log" 2>&1 || status=$?
   if ((signals)); then
-    printf 'stopped after %s s\n' "$(seconds_since "$started")" >&2
+    seconds_since "$started"
+    printf 'stopped after %s s\n' "$elapsed" >&2
     leave_if_signalled
   fi
   count_tests "$results"
   if ((status != 0 && run_failed == 0)) || ((run_passed + run_failed + run_skipped == 0)); then
     broken_runs=$((broken_runs + 1))
-    step_failed "$(seconds_since "$started")" "$logs/$log.log"
+    seconds_since "$started"
+    step_failed "$elapsed" "$logs/$log.log"
     return 0
   fi
-  printf '%s s: %d passed, %d failed, %d skipped\n' "$(seconds_since "$started")" \
+  seconds_since "$started"
+  printf '%s s: %d passed, %d failed, %d skipped\n' "$elapsed" \
     "$run_passed" "$run_failed" "$run_skipped" >&2
   name_tests failed "${run_failed_names[@]}"
   name_tests skipped "${run_skipped_names[@]}"

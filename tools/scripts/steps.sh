@@ -15,6 +15,7 @@ signals=0        # how many came
 passed_on=0      # how many of them went to a child
 last_signal=''   # the latest, e.g. INT
 signal_note=''   # said when a signal comes that takes its time
+elapsed=''       # seconds_since's answer
 child_log=''     # where its output goes; empty: where the script's goes
 child=''         # pid of the child that runs now
 child_target=''  # whom its signals go to: -pid is its whole group
@@ -103,11 +104,12 @@ run_child() {
   return "$status"
 }
 
-# seconds_since EPOCHREALTIME: with one decimal.
+# seconds_since EPOCHREALTIME: sets `elapsed`, with one decimal. It prints nothing, so that nobody
+# needs a command substitution: bash may lose a signal that comes as one ends.
 seconds_since() {
   local now=${EPOCHREALTIME/[.,]/} then=${1/[.,]/}
   local tenths=$(((now - then + 50000) / 100000))
-  printf '%d.%d' $((tenths / 10)) $((tenths % 10))
+  elapsed=$((tenths / 10)).$((tenths % 10))
 }
 
 # run_step TEXT LOGNAME group|alone COMMAND…: one line on standard error, everything else in
@@ -122,12 +124,15 @@ run_step() {
   run_child "$kind" "$@" || status=$?
   child_log=''
   if ((signals)); then
-    printf 'stopped after %s s\n' "$(seconds_since "$started")" >&2
+    seconds_since "$started"
+    printf 'stopped after %s s\n' "$elapsed" >&2
     leave_if_signalled
   elif ((status)); then
-    step_failed "$(seconds_since "$started")" "$log"
+    seconds_since "$started"
+    step_failed "$elapsed" "$log"
   else
-    printf '%s s\n' "$(seconds_since "$started")" >&2
+    seconds_since "$started"
+    printf '%s s\n' "$elapsed" >&2
   fi
   return "$status"
 }
