@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the tests of ombt-bus share: the program, started and watched, with nothing left of it.
 
-A test program takes `PROGRAM [test…]`; `--list` names its tests.
+A test program takes `PROGRAM [test…]`.
 """
 
 import os
@@ -148,9 +148,6 @@ def main(*cases):
     """Runs the tests that the command line names, or all."""
     tests = [(case, name) for case in cases
              for name in unittest.defaultTestLoader.getTestCaseNames(case)]
-    if sys.argv[1:] == ["--list"]:
-        print("\n".join(name[len("test_"):].replace("_", " ") for _, name in tests))
-        sys.exit(0)
     wanted = {"test_" + name.replace(" ", "_") for name in sys.argv[2:]}
     suite = unittest.TestSuite(case(name) for case, name in tests if not wanted or name in wanted)
     if suite.countTestCases() < max(1, len(wanted)):
