@@ -179,7 +179,7 @@ void core::send(out_link& to, flight* what, std::string_view message, bool settl
   if (what != nullptr) {
     what->to = &to;
     what->out = out;
-    out.set_user(what);
+    if (out) out.set_user(what);  // else its connection is ending: modified when its links go
     to.flights.push_back(*what);
   }
   to.owner->wake();

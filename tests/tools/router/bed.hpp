@@ -51,6 +51,7 @@ class client final : private peer::host {
   bool pass();         ///< bytes both ways; false: there were none
   bool stuck = false;  ///< reads nothing more, as a peer whose process is stopped
   void lose();         ///< the transport ends
+  void end_inside() { inside_->close(); }  ///< the router closes it
   bool is_over() const noexcept { return over_; }
   const std::string& why() const noexcept { return why_; }
   peer& inside() { return *peer_; }

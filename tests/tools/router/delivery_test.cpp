@@ -42,6 +42,20 @@ TEST_CASE("an unsettled message reaches a receiver, its outcome the sender") {
   CHECK(from.outcomes == texts{"one: accepted"});
 }
 
+TEST_CASE("what is sent to a connection that the router is closing comes back as failed") {
+  bed router;
+  client& left = router.add();
+  client& right = router.add();
+  client_link& to = right.receiver(any, 10);
+  client_link& from = left.sender(any);
+  router.run();
+  right.end_inside();
+  left.send(from, "one", "a message", false);
+  router.run();
+  CHECK(to.messages.empty());
+  CHECK(from.outcomes == texts{"one: modified failed"});
+}
+
 TEST_CASE("every outcome of a receiver is passed on as it is") {
   bed router;
   client& left = router.add();
