@@ -59,6 +59,8 @@ wire::control::link_counts counted_by(const drivers::transport& transport,
   out.late_replies = sent.late_replies;
   out.returned = sent.returned;
   out.refused = sent.nacked;
+  out.sent_without_credit = sent.sent_without_credit;
+  out.lost_without_credit = sent.lost_without_credit;
   out.connection_errors = sent.connection_errors;
   if (listener == nullptr) return out;
   const drivers::listener_counters& received = listener->counters();

@@ -28,7 +28,8 @@ from spy import Spy, cast, envelope             # noqa: E402
 PATIENCE = peers.PATIENCE
 NOTHING = {"unreadable_messages": 0, "duplicates_dropped": 0, "late_replies": 0,
            "messages_returned": 0, "messages_refused": 0, "replies_abandoned": 0,
-           "connection_errors": 0, "reconnects": 0}
+           "sent_without_credit": 0, "lost_without_credit": 0, "connection_errors": 0,
+           "reconnects": 0}
 GARBAGE = (b"", b"{", b"[]", b"\x00" * 100, b'{"oslo.version": "2.0", "oslo.message": "{"}',
            b'{"oslo.version": "3.0", "oslo.message": "{}"}', b"\xff\xfe")
 

@@ -18,6 +18,8 @@ struct link_counts {
   std::uint64_t returned = 0;           ///< messages that the broker had no queue for
   std::uint64_t refused = 0;            ///< messages that the broker did not take (nack)
   std::uint64_t replies_abandoned = 0;  ///< replies that could not be sent
+  std::uint64_t sent_without_credit = 0;  ///< AMQP 1.0: counted as sent, not taken by the bus yet
+  std::uint64_t lost_without_credit = 0;  ///< and those of them that it never took
   std::uint64_t connection_errors = 0;  ///< connections lost, and attempts that failed
   std::uint64_t reconnects = 0;         ///< servers and listeners set up again
 
@@ -36,13 +38,17 @@ struct link_count_name {
   std::string_view several;
 };
 
-inline constexpr std::array<link_count_name, 8> link_count_names{{
+inline constexpr std::array<link_count_name, 10> link_count_names{{
     {&link_counts::unreadable, "unreadable_messages", "unreadable message", "unreadable messages"},
     {&link_counts::duplicates, "duplicates_dropped", "duplicate dropped", "duplicates dropped"},
     {&link_counts::late_replies, "late_replies", "late reply", "late replies"},
     {&link_counts::returned, "messages_returned", "message returned", "messages returned"},
     {&link_counts::refused, "messages_refused", "message refused", "messages refused"},
     {&link_counts::replies_abandoned, "replies_abandoned", "reply abandoned", "replies abandoned"},
+    {&link_counts::sent_without_credit, "sent_without_credit", "message sent without credit",
+     "messages sent without credit"},
+    {&link_counts::lost_without_credit, "lost_without_credit", "message lost without credit",
+     "messages lost without credit"},
     {&link_counts::connection_errors, "connection_errors", "connection error", "connection errors"},
     {&link_counts::reconnects, "reconnects", "reconnect", "reconnects"},
 }};

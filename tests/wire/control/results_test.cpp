@@ -116,15 +116,16 @@ TEST_CASE("what links counted adds up, grows and is told in words") {
   link_counts counts;
   CHECK_FALSE(counts.any());
   CHECK(in_words(counts).empty());
-  counts.merge({7, 3, 1, 0, 0, 0, 0, 0});
+  counts.merge({7, 3, 1, 0, 0, 0, 0, 0, 0, 0});
   CHECK(counts.any());
   CHECK(in_words(counts) == "7 unreadable messages, 3 duplicates dropped, 1 late reply");
   const link_counts before = counts;
-  counts.merge({1, 0, 1, 2, 1, 1, 1, 2});
-  CHECK(counts.since(before) == link_counts{1, 0, 1, 2, 1, 1, 1, 2});
+  counts.merge({1, 0, 1, 2, 1, 1, 3, 1, 1, 2});
+  CHECK(counts.since(before) == link_counts{1, 0, 1, 2, 1, 1, 3, 1, 1, 2});
   CHECK(in_words(counts.since(before)) ==
         "1 unreadable message, 1 late reply, 2 messages returned, 1 message refused, "
-        "1 reply abandoned, 1 connection error, 2 reconnects");
+        "1 reply abandoned, 3 messages sent without credit, 1 message lost without credit, "
+        "1 connection error, 2 reconnects");
 }
 
 TEST_CASE("missing keys have defaults, unknown keys are ignored, integers pass for floats") {
