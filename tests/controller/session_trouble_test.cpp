@@ -242,14 +242,15 @@ TEST_CASE("what links counted is added up from the reset on, and is no problem")
   s.pong(server, "s");
   s.pass(s.machine.what().idle);
   REQUIRE(s.machine.current() == phase::resetting);
-  reports(server, 5, {100, 100, 0, 0, 0, 0, 0, 0});  // before the run
+  reports(server, 5, {.unreadable = 100, .duplicates = 100});  // before the run
   REQUIRE(s.machine.current() == phase::running);
-  reports(client, 3, {0, 0, 2, 0, 0, 0, 1, 0});
-  reports(server, 2, {4, 0, 0, 0, 0, 0, 0, 0});
+  reports(client, 3, {.late_replies = 2, .connection_errors = 1});
+  reports(server, 2, {.unreadable = 4});
   s.pass(1s);
-  reports(server, 1, {3, 1, 0, 0, 0, 0, 0, 0});
+  reports(server, 1, {.unreadable = 3, .duplicates = 1});
   REQUIRE(s.machine.finished());
-  CHECK(s.found().clients.links == wire::control::link_counts{0, 0, 2, 0, 0, 0, 0, 0, 1, 0});
-  CHECK(s.found().servers.links == wire::control::link_counts{7, 1, 0, 0, 0, 0, 0, 0, 0, 0});
+  CHECK(s.found().clients.links ==
+        wire::control::link_counts{.late_replies = 2, .connection_errors = 1});
+  CHECK(s.found().servers.links == wire::control::link_counts{.unreadable = 7, .duplicates = 1});
   CHECK(s.found().ok());
 }
