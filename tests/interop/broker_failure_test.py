@@ -1,30 +1,31 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""A bus that fails under running peers: broker_failure_test.py CLIENT:SERVER.
+"""A bus that fails under running peers: broker_failure_test.py CLIENT:SERVER[:TOPOLOGY].
 
-To be run under an `ombt-bus rabbit --` of its own: the broker is killed, blocked and its
-connections are closed.
+To be run under an `ombt-bus rabbit --` or `ombt-bus router --` of its own: the broker or router is
+killed and stopped, RabbitMQ is blocked and its connections are closed. What needs queues, or words
+of a broker's, is skipped over a router.
 """
 
 import contextlib
 import os
 import signal
 import socket
-import sys
 import time
 import unittest
 
 import amqp
 
 import bus
-from peers import PYTHON_PEERS, Peer
-
-sys.path.insert(0, PYTHON_PEERS)
-import amqp_recorder  # pylint: disable=wrong-import-position
+from peers import Peer
 
 CLIENT, SERVER, TOPOLOGY = bus.sides()
+BUS = bus.kind()
 NAMED = {"messaging_timeout", "delivery_failure", "connection_lost", "message_undeliverable",
          "bus_unreachable"}
+# That the bus is to be noticed when it is silent, and how to see that it was.
+NOTICE = {"rabbit": {"heartbeat_timeout_threshold": 2}, "router": {"idle_timeout": 4}}[BUS]
+brokers_only = unittest.skipUnless(BUS == "rabbit", "a router has no queues and gives no such words")
 
 
 def broker_pid():
@@ -44,15 +45,21 @@ def kill_broker():
 def start_broker():
     """Has the dead broker started again on its port and waits until it serves."""
     os.kill(int(os.environ["OMBT_BUS_SUPERVISOR"]), signal.SIGUSR1)
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            with bus.address().channel():
-                return
-        except (OSError, amqp.AMQPError):
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.2)
+    bus.wait_serving()
+
+
+@contextlib.contextmanager
+def stopped_broker():
+    pid = broker_pid()
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def with_options(url, options):
+    return url + "?" + "&".join("%s=%s" % pair for pair in options.items())
 
 
 class Failures(unittest.TestCase):
@@ -114,6 +121,7 @@ class Failures(unittest.TestCase):
         notifier.many("notify", tag="after", count=5, patience=60)
         listener.wait_notifications(5)
 
+    @brokers_only
     def test_the_broker_closes_every_connection_during_slow_calls(self):
         server, client = self.pair()
         self.works_again(client)
@@ -126,15 +134,31 @@ class Failures(unittest.TestCase):
         self.assertEqual((summary["ok"], summary["failed"]), (5, 0), summary)
         self.works_again(client)
 
+    @unittest.skipUnless(BUS == "router", "RabbitMQ keeps queues for those that come back")
+    def test_calls_in_work_when_the_router_dies_end_at_their_limit(self):
+        server, client = self.pair()
+        self.works_again(client)
+        number = client.start("call", target=self.target(), method="slow", args={"seconds": 2},
+                              count=5, threads=5, timeout=7)
+        server.wait_report(lambda r: r["calls"].get("slow", 0) == 5, "slow calls")
+        kill_broker()
+        start_broker()
+        results = [x for x in client.finish(number, 60) if x["event"] == "result"]
+        # Accepted before; where to answer was the dead router's to know.
+        self.assertEqual([line.get("error") for line in results], ["messaging_timeout"] * 5)
+        self.assertTrue(all(6.9 < line["seconds"] < 20 for line in results), results)
+        self.works_again(client)
+
     def test_a_network_that_drops_all_connections(self):
         base = bus.address()
-        with amqp_recorder.Recorder(base.host, base.port) as network:
+        with base.recorder() as network:
             _, client = self.pair(url=base.url(port=network.port))
             for _ in range(3):
                 self.works_again(client)
                 network.drop_all()
             self.works_again(client)
 
+    @brokers_only
     def test_the_queue_of_a_topic_is_deleted(self):
         server, client = self.pair()
         self.works_again(client)
@@ -145,9 +169,10 @@ class Failures(unittest.TestCase):
             self.works_again(client, self.target(server="srv") if "." in queue else None)
         self.assertIsNone(server.process.poll())
 
+    @brokers_only
     def test_the_reply_queue_is_deleted_during_a_call(self):
         base = bus.address()
-        with amqp_recorder.Recorder(base.host, base.port) as recorder:
+        with base.recorder() as recorder:
             _, client = self.pair(url=base.url(port=recorder.port))
             self.works_again(client)
             number = client.start("call", target=self.target(), method="slow",
@@ -164,9 +189,10 @@ class Failures(unittest.TestCase):
             self.assertEqual(line.get("result"), "slept", line)
             self.works_again(client)
 
+    @brokers_only
     def test_a_reply_queue_that_is_gone_is_tried_and_then_remembered(self):
         base = bus.address()
-        with amqp_recorder.Recorder(base.host, base.port) as recorder:
+        with base.recorder() as recorder:
             self.start("rpc_server", SERVER, topic=self.topic, server="srv",
                        url=base.url(port=recorder.port),
                        rabbit={"kombu_missing_consumer_retry_timeout": 1})
@@ -197,6 +223,7 @@ class Failures(unittest.TestCase):
             self.assertEqual(len(replies()), tries)
             self.works_again(client)
 
+    @brokers_only
     def test_an_exchange_of_another_type_fails_the_send_with_the_brokers_words(self):
         _, client = self.pair()
         wrong = bus.unique("wrong")
@@ -210,6 +237,7 @@ class Failures(unittest.TestCase):
             self.works_again(client)
             channel.exchange_delete(wrong)
 
+    @brokers_only
     def test_a_refused_reply_queue_fails_the_calls_with_the_brokers_words(self):
         base = bus.address()
         user = bus.unique("user")
@@ -232,6 +260,7 @@ class Failures(unittest.TestCase):
         bus.ctl("set_permissions", "-p", base.vhost, user, ".*", ".*", ".*")
         self.works_again(client)
 
+    @brokers_only
     def test_the_broker_blocks_publishers_for_a_while(self):
         _, client = self.pair()
         self.works_again(client)
@@ -248,29 +277,28 @@ class Failures(unittest.TestCase):
         self.assertEqual(line.get("result"), "held", line)
         self.works_again(client)
 
-    def test_a_failover_list_whose_other_hosts_are_dead(self):
+    @staticmethod
+    def failover_url(*ports):
         base = bus.address()
+        login = "%s:%s@" % (base.user, base.password) if base.user else ""
+        return "%s://%s/" % (base.scheme, ",".join("%s127.0.0.1:%d" % (login, port)
+                                                   for port in ports))
+
+    def test_a_failover_list_whose_other_hosts_are_dead(self):
         with contextlib.ExitStack() as stack:
             dead = []
             for _ in range(2):  # bound but not listening: refused, and nobody else can take them
                 holder = stack.enter_context(socket.socket())
                 holder.bind(("127.0.0.1", 0))
                 dead.append(holder.getsockname()[1])
-            login = "%s:%s@" % (base.user, base.password)
-            url = "rabbit://" + ",".join(
-                "%s127.0.0.1:%d" % (login, port) for port in (*dead, base.port)) + "/"
-            _, client = self.pair(url=url)
+            _, client = self.pair(url=self.failover_url(*dead, bus.address().port))
             self.works_again(client)
 
     def test_a_failover_to_the_other_host_when_the_first_goes_away(self):
-        base = bus.address()
-        login = "%s:%s@" % (base.user, base.password)
-        first = amqp_recorder.Recorder(base.host, base.port)
-        with amqp_recorder.Recorder(base.host, base.port) as second:
+        first = bus.address().recorder()
+        with bus.address().recorder() as second:
             with first:
-                url = "rabbit://%s127.0.0.1:%d,%s127.0.0.1:%d/" % (login, first.port, login,
-                                                                   second.port)
-                server, client = self.pair(url=url)
+                server, client = self.pair(url=self.failover_url(first.port, second.port))
                 self.works_again(client)
             # Out of the with: the first host refuses and its connections are gone.
             self.works_again(client)
@@ -278,11 +306,11 @@ class Failures(unittest.TestCase):
 
     def test_idle_connections_are_kept_by_heartbeats(self):
         base = bus.address()
-        with amqp_recorder.Recorder(base.host, base.port) as recorder:
-            _, client = self.pair(url=base.url(port=recorder.port),
-                                  rabbit={"heartbeat_timeout_threshold": 2})
+        with base.recorder() as recorder:
+            _, client = self.pair(url=with_options(base.url(port=recorder.port), NOTICE))
             self.works_again(client)
-            time.sleep(9)
+            # A router asks for a frame every 8 s, to miss it after 16.
+            time.sleep({"rabbit": 9, "router": 18}[BUS])
             for events in recorder.connections():
                 beats = [event for event in events
                          if event.get("heartbeat") and event["from"] == "client"]
@@ -294,24 +322,30 @@ class Failures(unittest.TestCase):
                 self.assertFalse([event for event in events if "closed" in event])
 
     def silent_broker(self):
-        pid = None
-        _, client = self.pair(rabbit={"heartbeat_timeout_threshold": 2})
+        _, client = self.pair(url=with_options(bus.url(), NOTICE))
         self.works_again(client)
-        try:
-            pid = broker_pid()
-            os.kill(pid, signal.SIGSTOP)
+        with stopped_broker():
             time.sleep(1)
             line = client.one("call", target=self.target(), method="echo", timeout=10)
             self.assertIn(line["error"], NAMED, line)
             counters = [x for x in client.run("counters") if x["event"] == "counters"][0]
             self.assertGreater(counters["connection_errors"], 0, counters)
-        finally:
-            if pid:
-                os.kill(pid, signal.SIGCONT)
         self.works_again(client)
 
-    if "python" not in (CLIENT, SERVER):  # that library looks every 15 s only
+    if "python" not in (CLIENT, SERVER):  # that library looks every 15 s only, or counts nothing
         test_a_silent_broker_is_noticed_by_heartbeats = silent_broker
+
+    def test_a_broker_that_stands_still_for_a_while_only_delays(self):
+        server, client = self.pair()
+        self.works_again(client)
+        number = client.start("call", target=self.target(), method="echo", count=3000, threads=10,
+                              args={"data": "x" * 100}, timeout=25, quiet=True)
+        before = server.report()["calls"].get("echo", 0)
+        server.wait_report(lambda r: r["calls"].get("echo", 0) > before + 20, "calls")
+        with stopped_broker():
+            time.sleep(3)
+        summary = [x for x in client.finish(number, 60) if x["event"] == "summary"][0]
+        self.assertEqual((summary["ok"], summary["failed"]), (3000, 0), summary)
 
 
 if __name__ == "__main__":

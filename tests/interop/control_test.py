@@ -1,9 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Controllers and agents of both kinds: control_test.py CONTROLLER:AGENTS.
+"""Controllers and agents of both kinds: control_test.py CONTROLLER:AGENTS [--control-on KIND].
 
 CONTROLLER is native (ombt-controller) or python (tests/peers/controller.py); AGENTS is native
-(ombt-agent), python (tests/peers/agent.py) or mixed: both at once on one topic.
+(ombt-agent), python (tests/peers/agent.py) or mixed: both at once on one topic. Control goes over
+the bus under test, or over one of its own of the kind "rabbit" or "router".
 """
 
 import json
@@ -16,22 +17,24 @@ import time
 import unittest
 
 import bus
-from peers import PATIENCE, Peer, ROOT
+from bus import BIN
+from peers import PATIENCE, Peer
 
+CONTROL_ON = bus.option("--control-on")
 CONTROLLER, AGENTS, _ = bus.sides()
-BIN = os.environ.get("OMBT_BIN", os.path.join(ROOT, "build/dev/bin"))
 KINDS = ("RPCClient", "RPCServer", "Listener", "Notifier")
 COUNTS = {"native": {"RPCClient": 3, "RPCServer": 2, "Listener": 2, "Notifier": 1},
           "python": {"RPCClient": 2, "RPCServer": 2, "Listener": 1, "Notifier": 1}}
 
 
 class NativeAgents:
-    """An ombt-agent with agents of every kind."""
+    """An ombt-agent with agents of every kind. Options are those of its command line."""
 
-    def __init__(self, topic, unique, counts, **options):
+    def __init__(self, topic, unique, counts, url=None, **options):
         flags = {"RPCClient": "--rpc-client", "RPCServer": "--rpc-server",
                  "Listener": "--listener", "Notifier": "--notifier"}
-        command = [os.path.join(BIN, "ombt-agent"), "--topic", topic, "--url", bus.url()]
+        command = [os.path.join(BIN, "ombt-agent"), "--topic", topic,
+                   "--url", url or bus.url()]
         for kind, count in counts.items():
             command += [flags[kind], str(count)]
         command += ["--unique"] if unique else []
@@ -60,9 +63,11 @@ class NativeAgents:
 
 
 class PythonAgents:
-    def __init__(self, topic, unique, counts):
+    def __init__(self, topic, unique, counts, url=None, **options):
         kinds = [kind for kind, count in counts.items() for _ in range(count)]
-        self.peer = Peer("agent", url=bus.url(), topic=topic, unique=unique, agents=kinds)
+        self.peer = Peer("agent", url=url or bus.url(), topic=topic, unique=unique, agents=kinds,
+                         **options)
+        self.process = self.peer.process
         self.ready = [line["name"] for line in self.peer.lines if line["event"] == "agent"]
 
     def wait(self, timeout=PATIENCE):
@@ -75,8 +80,9 @@ class PythonAgents:
 class NativeController:
     """ombt-controller, a process a test; what it says as the Python controller says it."""
 
-    def __init__(self, topic, unique, agents):
+    def __init__(self, topic, unique, agents, control=None):
         self.common = ["--topic", topic, "--url", bus.url()] + (["--unique"] if unique else [])
+        self.common += ["--control", control] if control else []
         self.expect = sum(agents.values())
         self.agents = agents
 
@@ -128,8 +134,9 @@ class NativeController:
 
 
 class PythonController:
-    def __init__(self, topic, unique, agents):
-        self.peer = Peer("controller", url=bus.url(), topic=topic, unique=unique, idle=1.5)
+    def __init__(self, topic, unique, agents, control=None):
+        self.peer = Peer("controller", url=control or bus.url(), topic=topic, unique=unique,
+                         idle=1.5)
         self.agents = agents
 
     def run(self, mode, count, **options):
@@ -162,13 +169,18 @@ class Control:
         cls.topic = bus.unique("control")
         cls.agents, cls.controller = [], None
         sides = ("native", "python") if AGENTS == "mixed" else (AGENTS,)
+        cls.control = {}
+        if CONTROL_ON is not None:
+            private = bus.Private(CONTROL_ON)
+            cls.addClassCleanup(private.end)
+            cls.control = {"control": private.url}
         cls.counts = {kind: sum(COUNTS[side][kind] for side in sides) for kind in KINDS}
         try:
             for side in sides:
                 make = NativeAgents if side == "native" else PythonAgents
-                cls.agents.append(make(cls.topic, cls.unique, COUNTS[side]))
+                cls.agents.append(make(cls.topic, cls.unique, COUNTS[side], **cls.control))
             make = NativeController if CONTROLLER == "native" else PythonController
-            cls.controller = make(cls.topic, cls.unique, cls.counts)
+            cls.controller = make(cls.topic, cls.unique, cls.counts, **cls.control)
         except BaseException:
             cls.tearDownClass()
             raise
@@ -197,6 +209,17 @@ class Control:
         for name in names:
             self.assertRegex(name, "^ombt-%s-(RPCClient|RPCServer|Listener|Notifier)-.+-\\d+-"
                              "[0-9a-f]{32}(-\\d+)?$" % re.escape(self.topic))
+
+    if CONTROL_ON is not None:
+        def test_1_control_keeps_to_its_own_bus(self):
+            """As the router says, which is the one of them or the other."""
+            router = self.control["control"] if CONTROL_ON == "router" else bus.url()
+            links = {row["owningAddr"] or "" for row in bus.rows("router.link",
+                                                                 bus.Address(router))}
+            control = any("/ombt-control/" in address for address in links)
+            under_test = any("/ombt-rpc-test/" in address for address in links)
+            self.assertEqual((control, under_test),
+                             (CONTROL_ON == "router", CONTROL_ON != "router"), links)
 
     def test_2_calls_sum_to_the_message(self):
         self.check("call", 100, "RPCClient", "RPCServer")

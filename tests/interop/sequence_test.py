@@ -4,44 +4,49 @@
 python:native:lean it must fail).
 
 Each scenario is run by the reference's programs and by the subject's through a recording proxy on
-each end. What the clients of the broker sent must be equal, connection by connection and method by
-method: properties bytes, frame sizes and bodies included; names, uuids and times masked.
+each end. What the clients of the bus sent must be equal: over RabbitMQ connection by connection and
+method by method, over a router connection by connection, session by session and frame by frame;
+encodings, frame sizes and bodies included; names, uuids and times masked.
 """
 
 import concurrent.futures as futures
 import difflib
-import json
-import re
-import sys
+import tempfile
 import time
 import unittest
 
 import bus
-from peers import PYTHON_PEERS, Peer
-
-sys.path.insert(0, PYTHON_PEERS)
-import amqp_recorder  # pylint: disable=wrong-import-position
+from peers import Peer
+from recorded_lines import lines_of
 
 REFERENCE, SUBJECT, TOPOLOGY = bus.sides()
+BUS = bus.kind()
 
 
 class Scene:
-    """The peers of one scenario on one side, and what they sent."""
+    """The peers of one scenario on one side, and what they sent. at: another bus than the one under
+    test; options: of the driver, for all peers."""
 
-    def __init__(self, side, hold):
-        self.side = side
-        base = bus.address()
-        self.recorders = {end: amqp_recorder.Recorder(base.host, base.port, hold=hold)
-                          for end in ("server", "client")}
+    def __init__(self, side, hold=0.0, at=None, vhost=None, options=None, config=None):
+        self.side, self.config = side, config
+        self.base = at or bus.address()
+        self.vhost, self.options = vhost, options or {}
+        self.recorders = {end: self.base.recorder(hold=hold) for end in ("server", "client")}
         for recorder in self.recorders.values():
             recorder.__enter__()
         self.exchange, self.topic = bus.unique("ex"), bus.unique("topic")
         self.peers = []
 
     def url(self, end):
-        return bus.address().url(port=self.recorders[end].port)
+        options = "&".join("%s=%s" % pair for pair in self.options.items())
+        return self.base.url(port=self.recorders[end].port, vhost=self.vhost,
+                             query="?" + options if options and BUS == "router" else "")
 
     def start(self, kind, end, **options):
+        if BUS == "rabbit" and self.options:
+            options["rabbit"] = self.options
+        if self.config:
+            options["config"] = self.config
         self.peers.append(Peer(kind, self.side, url=self.url(end), exchange=self.exchange,
                                topology=TOPOLOGY, **options))
         return self.peers[-1]
@@ -67,63 +72,17 @@ class Scene:
 
     def sent(self, end):
         """Per connection the lines of what its client sent; connections in a fixed order."""
-        found = []
-        for events in self.recorders[end].connections():
-            lines = [self.line(event) for event in events
-                     if event["from"] == "client" and "heartbeat" not in event]
-            found.append([line for line in lines if line])
+        lines = lines_of(BUS, {self.exchange: "<exchange>", self.topic: "<topic>"})
+        found = [lines.of(events) for events in self.recorders[end].connections()]
         # Concurrent connections come in any order.
         return sorted(found, key=lambda lines: (-len(lines), lines))
 
-    def line(self, event):
-        if "closed" in event:
-            return "closed the connection"
-        if "protocol" in event:
-            return "protocol header " + event["protocol"]
-        if "broken" in event:
-            return "BROKEN " + event["broken"]
-        if "method" in event:
-            args = {k: v for k, v in event["args"].items() if not k.startswith("reserved")}
-            if event["method"] == "connection.start-ok":
-                args["client_properties"] = [
-                    [key, letter, self.property(key, value)]
-                    for key, letter, value in args["client_properties"]]
-            if event["method"] in ("basic.ack", "basic.reject"):
-                return "%s %s" % (event["method"], json.dumps(args))
-            text = "channel %d %s %s" % (event["channel"], event["method"], json.dumps(args))
-        else:
-            content = event["content"]
-            frames = content["frames"]
-            if '\\"tb\\' in content["body"] or "compressed" in content:
-                frames = "any, compressed as %s" % content.get("compressed")
-            return "content flags %s raw properties %s frames %s body %s" % (
-                content["flags"], content["raw"], frames, self.mask(self.body(content["body"])))
-        return self.mask(text)
 
-    def mask(self, text):
-        text = text.replace(self.exchange, "<exchange>").replace(self.topic, "<topic>")
-        return amqp_recorder.mask(text)
-
-    @staticmethod
-    def property(key, value):
-        if key in ("product", "product_version"):
-            return "<own>"
-        if key == "connection_name":
-            return re.sub(r"^[^:]+:\d+:", "<program>:<pid>:", value)
-        return value
-
-    @staticmethod
-    def body(body):
-        return re.sub(r'(\\*"tb\\*": \[).*?(\], \\*"args)', r"\1<traceback>\2", body)
-
-
-def rpc(scene, server_options=None, rabbit=None):
+def rpc(scene):
     """A call, a cast, a fanout, a failing and an unknown method, a named server; one connection
     after the other, so that the order is the same."""
-    rabbit = {"rabbit": rabbit} if rabbit else {}
-    scene.start("rpc_server", "server", topic=scene.topic, server="srv", **rabbit,
-                **(server_options or {}))
-    client = scene.start("rpc_client", "client", **rabbit)
+    scene.start("rpc_server", "server", topic=scene.topic, server="srv")
+    client = scene.start("rpc_client", "client")
 
     def call(method, target=None, timeout=20, **more):
         # The reply may be here before the server has its confirm; a request that came at once
@@ -181,15 +140,37 @@ def five_at_once(scene):
     assert summary["ok"] == 5, summary
 
 
-def notifications(scene, rabbit=None, driver="messaging", pool=None):
-    rabbit = {"rabbit": rabbit} if rabbit else {}
+def pinged(scene):
+    """Where ping is enabled the server answers it itself."""
+    scene.start("rpc_server", "server", topic=scene.topic, server="srv", ping=True)
+    client = scene.start("rpc_client", "client")
+    line = client.one("call", target=scene.target(), method="oslo_rpc_server_ping", timeout=20)
+    assert line.get("result") == "pong", line
+
+
+def many_calls(scene):
+    """More than the credit of any link: when it is topped up, and by how much."""
+    scene.start("rpc_server", "server", topic=scene.topic, server="srv")
+    client = scene.start("rpc_client", "client")
+    for target in (scene.target(), scene.target(server="srv")):
+        summary = client.many("call", target=target, method="who", count=230, timeout=30,
+                              patience=60)
+        assert summary["ok"] == 230, summary
+
+
+def notifications(scene, driver="messaging", pool=None, count=1):
     pool = {"pool": scene.topic + pool} if pool else {}
-    listener = scene.start("listener", "server", topic=scene.topic, requeue=1, **rabbit, **pool)
-    notifier = scene.start("notifier", "client", topic=scene.topic, driver=driver, **rabbit)
+    # A router releases what is requeued, and its sender waits for link_retry_delay.
+    requeue = {"rabbit": 1, "router": 0}[BUS]
+    priorities = {"rabbit": ["debug"], "router": ["debug", "error"]}[BUS]
+    listener = scene.start("listener", "server", topic=scene.topic, requeue=requeue,
+                           priorities=priorities, **pool)
+    notifier = scene.start("notifier", "client", topic=scene.topic, driver=driver)
     notifier.many("notify", payload={"ä": [1, None]}, event_type="e", context={"user_id": "u"})
     notifier.many("notify", payload={})
     notifier.many("notify", payload={"p": 2.0}, priority="error")
-    listener.wait_notifications(3)
+    notifier.many("notify", payload={"n": 5}, count=count)
+    listener.wait_notifications(3 + count)  # on rabbit one comes twice, and the error to nobody
     time.sleep(1)
 
 
@@ -198,32 +179,76 @@ DURABLE = {"amqp_durable_queues": True, "amqp_auto_delete": True, "rabbit_qos_pr
            "heartbeat_timeout_threshold": 30, "rabbit_login_method": "PLAIN"}
 QUORUM = {"rabbit_quorum_queue": True, "rabbit_quorum_delivery_limit": 5,
           "rabbit_quroum_max_memory_length": 100, "rabbit_quroum_max_memory_bytes": 100000}
-SCENES = {
-    "rpc": rpc,
-    "rpc with a namespace": rpc_in_namespace,
-    "durable": lambda s: rpc(s, rabbit=DURABLE),
-    "quorum": lambda s: rpc(s, rabbit=QUORUM),
-    "mirrored": lambda s: rpc(s, rabbit={"rabbit_ha_queues": True}),
-    "compressed": lambda s: rpc(s, rabbit={"kombu_compression": "gzip"}),
-    "cold cast": cold_cast,
-    "monitored": monitored,
-    "concurrent": five_at_once,
-    "messaging": notifications,
-    "messagingv2 with a pool": lambda s: notifications(s, driver="messagingv2", pool="-pool"),
-    "durable notifications": lambda s: notifications(s, rabbit=DURABLE),
-    "quorum notifications": lambda s: notifications(s, rabbit=QUORUM),
+# Name: what is done, how the scene differs from a plain one.
+EVERYWHERE = {
+    "rpc": (rpc, {}),
+    "rpc with a namespace": (rpc_in_namespace, {}),
+    "cold cast": (cold_cast, {}),
+    "monitored": (monitored, {}),
+    "pinged": (pinged, {}),
+    "concurrent": (five_at_once, {"hold": 0.5}),  # as a slow network would have it
+    "messaging": (notifications, {}),
 }
-SLOW_SET_UP = {"concurrent"}
+RABBIT = {
+    "durable": (rpc, {"options": DURABLE}),
+    "quorum": (rpc, {"options": QUORUM}),
+    "mirrored": (rpc, {"options": {"rabbit_ha_queues": True}}),
+    "compressed": (rpc, {"options": {"kombu_compression": "gzip"}}),
+    "messagingv2 with a pool":
+        (lambda s: notifications(s, driver="messagingv2", pool="-pool"), {}),
+    "durable notifications": (notifications, {"options": DURABLE}),
+    "quorum notifications": (notifications, {"options": QUORUM}),
+}
+ADDRESSES = {"rpc_address_prefix": "elsewhere", "notify_address_prefix": "news",
+             "unicast_address": "one", "multicast_address": "", "anycast_address": "any",
+             "default_notification_exchange": "papers", "rpc_server_credit": 7,
+             "reply_link_credit": 5, "notify_server_credit": 3, "container_name": "box"}
+LEGACY = {"addressing_mode": "legacy", "server_request_prefix": "only", "broadcast_prefix": "every",
+          "group_request_prefix": "some"}
+SETTLED = "[oslo_messaging_amqp]\npre_settled = rpc-call\npre_settled = notify\n"
+UNSETTLED = "[oslo_messaging_amqp]\npre_settled = rpc-reply\n"
+ROUTER = {
+    "many calls": (many_calls, {}),
+    "messagingv2": (lambda s: notifications(s, driver="messagingv2", count=230), {}),
+    "other addresses and credits": (rpc, {"options": ADDRESSES}),
+    "other addresses of notifications": (notifications, {"options": ADDRESSES}),
+    "many calls with little credit": (many_calls, {"options": ADDRESSES}),
+    "legacy addresses": (rpc, {"options": LEGACY}),
+    "legacy notifications": (notifications, {"options": LEGACY}),
+    "a virtual host": (rpc, {"vhost": "some/host"}),
+    "a virtual host of notifications": (notifications, {"vhost": "some/host"}),
+    "a virtual host in open": (rpc_in_namespace, {"vhost": "host",
+                                                  "options": {"pseudo_vhost": False}}),
+    "an idle time": (rpc_in_namespace, {"options": {"idle_timeout": 20}}),
+    "other kinds settled": (rpc, {"config": SETTLED}),
+    "other notifications settled": (notifications, {"config": SETTLED}),
+    "casts that are not settled": (rpc, {"config": UNSETTLED}),
+    "a login": (rpc_in_namespace, {"login": True}),
+    "a login with a mechanism": (rpc_in_namespace, {
+        "login": True, "options": {"sasl_mechanisms": "PLAIN",
+                                   "sasl_default_realm": "realm"}}),
+    "no login by mechanism": (rpc_in_namespace, {"options": {"sasl_mechanisms": "ANONYMOUS"}}),
+}
+SCENES = {**EVERYWHERE, **{"rabbit": RABBIT, "router": ROUTER}[BUS]}
 
 
-def play(name, side):
-    scene = Scene(side, hold=0.5 if name in SLOW_SET_UP else 0.0)
-    try:
-        SCENES[name](scene)
-        return scene.end()
-    except BaseException:
-        scene.drop()
-        raise
+def play(name, side, with_login):
+    act, given = SCENES[name]
+    given = dict(given)
+    with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
+        if given.pop("login", False):
+            given["at"] = with_login
+        if "config" in given:
+            file.write(given["config"])
+            file.flush()
+            given["config"] = file.name
+        scene = Scene(side, **given)
+        try:
+            act(scene)
+            return scene.end()
+        except BaseException:
+            scene.drop()
+            raise
 
 
 class Sequences(unittest.TestCase):
@@ -231,10 +256,22 @@ class Sequences(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
+        with_login = cls.router_with_login() if BUS == "router" else None
         # Most of a scenario is waiting: all are played before the first is compared.
         cls.pool = futures.ThreadPoolExecutor(max_workers=4)
-        cls.played = {(name, role): cls.pool.submit(play, name, side) for name in SCENES
+        cls.played = {(name, role): cls.pool.submit(play, name, side, with_login)
+                      for name in SCENES
                       for role, side in (("reference", REFERENCE), ("subject", SUBJECT))}
+
+    @classmethod
+    def router_with_login(cls):
+        """Its address, with a login."""
+        with tempfile.NamedTemporaryFile("w", prefix="users") as users:
+            users.write("someone s3cr3t\nsomeone@realm s3cr3t\n")
+            users.flush()
+            router = bus.Router("--users", users.name)
+        cls.addClassCleanup(router.end)
+        return bus.Address(router.address.url(user="someone", password="s3cr3t"))
 
     @classmethod
     def tearDownClass(cls):

@@ -2,20 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Native and Python servers on one topic: shared_test.py CLIENT:mixed[:TOPOLOGY].
 
-With CLIENT:python all servers are Python's: the control of the test itself.
+Over RabbitMQ or an AMQP 1.0 router, as OMBT_URL says. With CLIENT:python all servers are Python's: the control of the test itself.
 """
 
-import sys
 import time
 import unittest
 
 import bus
-from peers import PYTHON_PEERS, Peer
-
-sys.path.insert(0, PYTHON_PEERS)
-import amqp_recorder  # pylint: disable=wrong-import-position
+from peers import Peer
 
 CLIENT, SERVERS, TOPOLOGY = bus.sides()
+BUS = bus.kind()
 KINDS = ("native", "python", "native", "python") if SERVERS == "mixed" else (SERVERS,) * 4
 
 
@@ -102,8 +99,11 @@ class Shared(unittest.TestCase):
             pair[1].wait_report(lambda r: r["calls"].get("who", 0) > 5, "calls")
             pair[1].close()
             summary = [line for line in self.client.finish(number) if line["event"] == "summary"][0]
-            # The Python library can lose what it had read ahead when it stopped.
-            self.assertLessEqual(summary["failed"], 0 if leaving == "native" else 4, summary)
+            # The Python library can lose what it had read ahead when it stopped; a router gives up
+            # what is on its way to whom it leaves. One call of each thread at most.
+            nothing = BUS == "rabbit" and leaving == "native"
+            self.assertLessEqual(summary["failed"], 0 if nothing else 4, summary)
+            self.assertLessEqual(set(summary["errors"]), {"messaging_timeout", "delivery_failure"})
             self.assertEqual(summary["ok"] + summary["failed"], 600, summary)
             self.assertEqual(set(summary["results"]), {'"stays"', '"leaves"'}, summary)
         finally:
@@ -112,16 +112,19 @@ class Shared(unittest.TestCase):
 
     def owed_replies(self, side):
         base, topic = bus.address(), bus.unique("owed")
-        with amqp_recorder.Recorder(base.host, base.port, hold=1.5) as slow_network:
+        # A server on rabbit has a connection of its own for its first reply.
+        work = {"rabbit": {"method": "who"},
+                "router": {"method": "slow", "args": {"seconds": 1.5}}}[BUS]
+        with base.recorder(hold=1.5) as slow_network:
             server = Peer("rpc_server", side, url=base.url(port=slow_network.port),
                           exchange=self.exchange, topic=topic, server="srv", topology=TOPOLOGY)
             try:
-                number = self.client.start("call", target=self.target(topic=topic), method="who",
-                                           timeout=15)
-                server.wait_report(lambda r: r["calls"].get("who"), "the call")
+                number = self.client.start("call", target=self.target(topic=topic), timeout=15,
+                                           **work)
+                server.wait_report(lambda r: r["calls"].get(work["method"]), "the call")
                 server.close()
                 line = [x for x in self.client.finish(number) if x["event"] == "result"][0]
-                self.assertEqual(line.get("result"), "srv", line)
+                self.assertIn(line.get("result"), ("srv", "slept"), line)
             finally:
                 server.kill()
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Servers that are no RabbitMQ: each speaks something else, or nothing, on a port of its own."""
+"""Servers that are no bus: each speaks something else, or nothing, on a port of its own. STUBS are
+no RabbitMQ, ROUTER_STUBS no AMQP 1.0 router."""
 
 import contextlib
 import socket
@@ -70,10 +71,12 @@ def _silent(connection):
         pass
 
 
-def _drip(connection):
-    for byte in frame(1, 0, start_method()) * 100:
-        connection.sendall(bytes([byte]))
-        time.sleep(0.5)
+def _drip(data):
+    def serve(connection):
+        for byte in data:
+            connection.sendall(bytes([byte]))
+            time.sleep(0.5)
+    return serve
 
 
 def _endless(connection):
@@ -102,7 +105,7 @@ STUBS = {
     "closes at once": lambda connection: None,
     "closes after the header": lambda connection: connection.recv(8),
     "says nothing": _silent,
-    "one byte at a time": _drip,
+    "one byte at a time": _drip(frame(1, 0, start_method())),
     "noise": _answer(bytes(range(256)) * 40),
     "noise without end": _endless,
     "a frame of 4 GiB": _answer(b"\x01\x00\x00\xff\xff\xff\xff" + b"\x00" * 100),
@@ -115,4 +118,97 @@ STUBS = {
     "frames of 10 bytes at most": _after_start(
         frame(1, 0, struct.pack(">HHHIH", 10, 30, 2047, 10, 60))),
     "login refused by closing": _after_start(b""),
+}
+
+
+# --- AMQP 1.0 ---
+
+AMQP, SASL = b"AMQP\x00\x01\x00\x00", b"AMQP\x03\x01\x00\x00"
+
+
+def frame10(code, fields=b"\x45", channel=0, kind=0, offset=2):
+    """fields: the encoded list."""
+    return struct.pack(">IBBHBBB", 11 + len(fields), offset, kind, channel, 0, 0x53, code) + fields
+
+
+def list10(*fields):
+    """An encoded list of encoded fields."""
+    return struct.pack(">BII", 0xd0, 4 + sum(map(len, fields)), len(fields)) + b"".join(fields)
+
+
+def symbol10(text):
+    return b"\xa3" + bytes([len(text)]) + text
+
+
+def string10(text):
+    return b"\xa1" + bytes([len(text)]) + text
+
+
+def open10(product=None):
+    if product is None:
+        return frame10(0x10, list10(string10(b"stub")))
+    rows = symbol10(b"product") + string10(product)
+    properties = struct.pack(">BII", 0xd1, 4 + len(rows), 2) + rows
+    return frame10(0x10, list10(string10(b"stub"), *[b"\x40"] * 8, properties))
+
+
+def sasl10(*frames):
+    return SASL + b"".join(frames)
+
+
+def mechanisms10(*names):
+    items = b"".join(bytes([len(name)]) + name for name in names)
+    array = struct.pack(">BIIB", 0xf0, 5 + len(items), len(names), 0xa3) + items
+    return frame10(0x40, list10(array), kind=1)
+
+
+def outcome10(code):
+    return frame10(0x44, list10(b"\x50" + bytes([code])), kind=1)
+
+
+CLOSE10 = frame10(0x18, list10(
+    b"\x00\x53\x1d" + list10(symbol10(b"amqp:not-allowed"), string10(b"closed for the night"))))
+
+
+def _login(connection):
+    """Takes what a login with PLAIN begins with, then says no."""
+    connection.recv(4096)
+    connection.sendall(sasl10(mechanisms10(b"PLAIN", b"ANONYMOUS")))
+    connection.recv(4096)
+    connection.sendall(outcome10(1))
+    time.sleep(0.5)
+
+
+def _nested(depth):
+    fields = b"\x45"
+    for _ in range(depth):
+        fields = list10(fields)
+    return fields
+
+
+ROUTER_STUBS = {
+    **{name: STUBS[name] for name in ("HTTP", "TLS", "SSH", "closes at once",
+                                      "closes after the header", "says nothing", "noise")},
+    "one byte at a time": _drip(AMQP + open10()),
+    "noise without end": STUBS["noise without end"],
+    "AMQP 0-9-1": _answer(b"AMQP\x00\x00\x09\x01"),
+    "AMQP 0-8": _answer(b"AMQP\x01\x01\x08\x00"),
+    "AMQP 2.0": _answer(b"AMQP\x00\x02\x00\x00"),
+    "AMQP 1.0's own TLS": _answer(b"AMQP\x02\x01\x00\x00"),
+    "wants a login": _answer(SASL),
+    "a mechanism that nobody knows": _answer(sasl10(mechanisms10(b"GSSAPI", b"SCRAM-SHA-1"))),
+    "login refused": _login,
+    "a frame of 4 GiB": _answer(AMQP + b"\xff\xff\xff\xff\x02\x00\x00\x00" + b"\x00" * 100),
+    "a frame shorter than its header": _answer(AMQP + b"\x00\x00\x00\x04\x02\x00\x00\x00"),
+    "an offset beyond its frame": _answer(AMQP + frame10(0x10, offset=200)),
+    "a frame that is no performative": _answer(
+        AMQP + b"\x00\x00\x00\x10\x02\x00\x00\x00" + b"\x40" * 8),
+    "begin before open": _answer(AMQP + frame10(0x11, list10(b"\x40", b"\x43", b"\x43", b"\x43"))),
+    "an open without its name": _answer(AMQP + frame10(0x10)),
+    "an open 100 deep": _answer(AMQP + frame10(0x10, list10(string10(b"s"), *[b"\x40"] * 8,
+                                                           _nested(100)))),
+    "frames of 10 bytes at most": _answer(
+        AMQP + frame10(0x10, list10(string10(b"s"), b"\x40", b"\x52\x0a"))),
+    "closed with a reason": _answer(AMQP + open10() + CLOSE10),
+    "RabbitMQ's plugin": _answer(AMQP + open10(b"RabbitMQ")),
 }

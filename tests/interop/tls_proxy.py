@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A proxy that ends TLS in front of the bus, and the certificates for it and for its clients."""
+"""A proxy that ends TLS in front of the bus, and SASL EXTERNAL if wanted, and the certificates for
+it and for its clients."""
 
 import contextlib
 import os
@@ -11,6 +12,7 @@ import subprocess
 import tempfile
 import threading
 
+import amqp10_recorder
 import bus
 import stubs
 
@@ -20,20 +22,32 @@ FALSE_RECORD = b"\x17\x03\x03\x00\x40" + bytes(range(64))
 GARBAGE = bytes(range(256)) * 4
 
 
+SASL = b"AMQP\x03\x01\x00\x00"
+
+
+def sasl_frame(code, field):
+    """A SASL frame with one field."""
+    fields = b"\xc0" + bytes([len(field) + 1, 1]) + field
+    return struct.pack(">IBBH", 8 + 3 + len(fields), 2, 1, 0) + b"\x00\x53" + bytes([code]) + fields
+
+
 class Certificates:
     """A folder with an authority and what it signed, and another authority that signed nothing."""
 
     HERE = "DNS:localhost,IP:127.0.0.1"
+    ADDRESS = "127.0.0.1"
     PASSWORD = "k3y-s3cr3t"  # of the key "encrypted"
 
     def __init__(self):
         self.folder = tempfile.TemporaryDirectory()
         for name in ("ca", "other-ca", "self-signed"):
+            # Proton looks for an address in the common name only.
+            common = self.ADDRESS if name == "self-signed" else name
             self.openssl("req", "-x509", *self.new_key(name), "-out", self.path(name), "-subj",
-                         "/CN=" + name, "-addext", "subjectAltName=" + self.HERE)
-        self.sign("server", self.HERE)
+                         "/CN=" + common, "-addext", "subjectAltName=" + self.HERE)
+        self.sign("server", self.HERE, common=self.ADDRESS)
         self.sign("elsewhere", "DNS:elsewhere.invalid,IP:127.0.0.2")
-        self.sign("expired", self.HERE, "-days", "-1")
+        self.sign("expired", self.HERE, "-days", "-1", common=self.ADDRESS)
         self.sign("client", "DNS:client.invalid")
         self.openssl("pkey", "-in", self.path("client", "key"), "-aes256", "-passout",
                      "pass:" + self.PASSWORD, "-out", self.path("encrypted", "key"))
@@ -45,9 +59,9 @@ class Certificates:
         return ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout",
                 self.path(name, "key")]
 
-    def sign(self, name, names, *more):
+    def sign(self, name, names, *more, common=None):
         self.openssl("req", "-new", *self.new_key(name), "-out", self.path(name, "csr"), "-subj",
-                     "/CN=" + name, "-addext", "subjectAltName=" + names)
+                     "/CN=" + (common or name), "-addext", "subjectAltName=" + names)
         self.openssl("x509", "-req", "-in", self.path(name, "csr"), "-CA", self.path("ca"),
                      "-CAkey", self.path("ca", "key"), "-copy_extensions", "copy", "-out",
                      self.path(name), *more)
@@ -111,6 +125,37 @@ class Link:
             data = data[self.tls.write(data):]
             self.to_client += self.encrypted.read()
 
+    def take(self, size):
+        """So many bytes that the client said."""
+        self.decrypt()
+        while len(self.to_broker) < size:
+            data = self.client.recv(65536)
+            if not data:
+                raise ConnectionResetError("closed by the client")
+            self.received.write(data)
+            self.decrypt()
+        taken = bytes(self.to_broker[:size])
+        del self.to_broker[:size]
+        return taken
+
+    def say(self, data):
+        self.encrypt(data)
+        self.client.sendall(self.to_client)
+        self.to_client.clear()
+
+    def log_in(self):
+        """AMQP 1.0's SASL layer with EXTERNAL: (mechanism, response, the certificate's name). The
+        bus behind has none."""
+        self.say(SASL + sasl_frame(0x40, b"\xa3\x08EXTERNAL"))
+        if self.take(8) != SASL:
+            raise ConnectionResetError("no SASL")
+        size, offset, _ = struct.unpack(">IBxH", self.take(8))
+        init = amqp10_recorder.Cursor(self.take(size - 8)[offset * 4 - 8:]).value()
+        mechanism, response = init.fields[:2]
+        subject = dict(pair[0] for pair in self.tls.getpeercert()["subject"])
+        self.say(sasl_frame(0x44, b"\x50\x00"))
+        return mechanism.value, response.value, subject["commonName"]
+
     def carry(self, broker):
         """Until either side closes, or end is set."""
         self.client.setblocking(False)
@@ -144,13 +189,15 @@ class Link:
 
 
 class Proxy(stubs.Stub):
-    """Ends TLS in front of the bus, a thread a connection."""
+    """Ends TLS in front of the bus, a thread a connection. external: it ends SASL EXTERNAL too, and
+    keeps the logins."""
 
-    def __init__(self, context):
+    def __init__(self, context, to=None, external=False):
         super().__init__(self._serve)
+        self.external, self.logins = external, []
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)  # clients have to wait
         self.context = context
-        self.bus = bus.address()
+        self.bus = to or bus.address()
         self.lock = threading.Lock()
         self.links, self.versions, self.refusals = [], [], []
 
@@ -158,10 +205,9 @@ class Proxy(stubs.Stub):
     def address(self):
         return "127.0.0.1:%d" % self.port
 
-    def url(self, host="127.0.0.1", ssl="1", **options):
+    def url(self, host="127.0.0.1", vhost=None, ssl="1", **options):
         query = "?ssl=" + ssl + "".join("&%s=%s" % pair for pair in options.items())
-        url = self.bus.url(port=self.port, query=query)
-        return url.replace("@%s:" % self.bus.host, "@%s:" % host)
+        return self.bus.url(port=self.port, host=host, vhost=vhost, query=query)
 
     def hold_all(self, held):
         with self.lock:
@@ -178,6 +224,7 @@ class Proxy(stubs.Stub):
         link = Link(client, self.context)
         try:
             version = link.handshake()
+            login = link.log_in() if self.external else None
         except OSError as problem:  # ssl.SSLError is one
             with self.lock:
                 self.refusals.append(str(problem))
@@ -188,6 +235,7 @@ class Proxy(stubs.Stub):
         with self.lock:
             self.links.append(link)
             self.versions.append(version)
+            self.logins += [login] if login else []
         try:
             with socket.create_connection((self.bus.host, self.bus.port)) as broker:
                 link.carry(broker)

@@ -243,11 +243,13 @@ class Decoder:
 
 
 class Recorder:
-    """hold: seconds before a new connection is passed on, as a slow network would make it."""
+    """hold: seconds before a new connection is passed on, as a slow network would make it.
+    decoder: of the protocol that passes; amqp10_recorder.Decoder for AMQP 1.0."""
 
-    def __init__(self, host, port, on_event=None, hold=0.0):
+    def __init__(self, host, port, on_event=None, hold=0.0, decoder=Decoder):
         self.to = (host, port)
         self.hold = hold
+        self.decoder = decoder
         self.on_event = on_event
         self.lock = threading.Lock()
         self.recorded = []
@@ -325,7 +327,7 @@ class Recorder:
             if self.on_event:
                 self.on_event(index, event)
 
-        decoder = Decoder(side, emit)
+        decoder = self.decoder(side, emit)
         try:
             while True:
                 data = source.recv(65536)
@@ -334,7 +336,7 @@ class Recorder:
                 # Decoded before it is passed on, so that an answer is never seen before its question.
                 try:
                     decoder.feed(data)
-                except (ValueError, KeyError, struct.error, zlib.error) as problem:
+                except (ValueError, KeyError, IndexError, struct.error, zlib.error) as problem:
                     emit({"from": side, "broken": str(problem)})
                 sink.sendall(data)
         except OSError:

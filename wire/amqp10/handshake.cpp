@@ -118,7 +118,8 @@ std::string_view choose_mechanism(std::string& out, const login& with, std::stri
     return has_name(with.mechanisms, name) && has_name(offered, name);
   };
   if (with.encrypted && both("EXTERNAL")) {
-    append_init(out, "EXTERNAL", with.user);
+    // The certificate's own identity: a user of the URL is not asked for, as with Cyrus SASL.
+    append_init(out, "EXTERNAL", {});
     return "EXTERNAL";
   }
   if (!with.user.empty() && both("PLAIN")) {
