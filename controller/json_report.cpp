@@ -148,6 +148,7 @@ std::string json_report(const report_header& header, const plan& what, const out
   out["program"] = header.program;
   out["version"] = OMBT_VERSION;
   out["task"] = std::string{name_of(what.what)};
+  out["bus"] = header.bus.empty() ? json(nullptr) : json(header.bus);
   out["url"] = header.url;
   out["control"] = header.control_url;
   out["started"] = header.started;

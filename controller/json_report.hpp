@@ -19,6 +19,7 @@ struct report_header {
   std::string control_url;  ///< passwords masked
   double started = 0;       ///< epoch seconds
   double finished = 0;
+  std::string bus;  ///< what it is, where the program started it itself
 };
 
 /// One JSON document, indented, with a newline at its end. Latencies are milliseconds, in keys

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // ombt-controller: finds agents, has them run a test, reports. The command line, and nothing else.
+#include "wire/configuration_error.hpp"
+
 #include "controller/settings.hpp"
 #include "tools/command_line/help_format.hpp"
 #include "tools/command_line/mask.hpp"
 #include "tools/command_line/read.hpp"
+#include "tools/embedded/embedded_test.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -12,14 +15,26 @@
 namespace {
 
 using ombt::controller::settings;
+using ombt::tools::embedded_agents;
 
 constexpr const char* description =
     "Finds the test agents of a topic, has them run a test, adds up what they\n"
-    "measured and prints it. Agents are ombt-agent's or ombt's own, in any mixture.";
+    "measured and prints it. Agents are ombt-agent's or ombt's own, in any mixture.\n"
+    "\n"
+    "A test for which no bus is named (--url, --control, transport_url in the file)\n"
+    "and no agents are expected (--expect) brings its own: ombt-router and agents, as\n"
+    "processes on this machine that end with it. A bus that is named and does not\n"
+    "answer is an error and never replaced.";
+
+constexpr const char* clients_option = "--rpc-clients";
+constexpr const char* servers_option = "--rpc-servers";
+constexpr int most_embedded = 100'000;  // agents of a kind in a process
 
 constexpr const char* examples =
     "Options may stand before or after the command.\n"
     "Examples:\n"
+    "  Ten clients and a server on a router, all of them started for this test:\n"
+    "    ombt-controller rpc-call --calls 1000 --rpc-clients 10\n"
     "  A thousand calls from each client:\n"
     "    ombt-controller --url rabbit://localhost rpc-call --calls 1000\n"
     "  Start as soon as 20 servers and 1000 clients are there, keep the figures as\n"
@@ -35,7 +50,8 @@ constexpr const char* examples =
 void add_common_options(CLI::App& app, settings& s) {
   app.add_option("--url", s.url,
                  "bus under test, as oslo.messaging writes it: "
-                 "rabbit://user:password@host:port/vhost (default rabbit://localhost:5672)")
+                 "rabbit://user:password@host:port/vhost (default: a test brings its own, see "
+                 "above; else rabbit://localhost:5672)")
       ->type_name("URL")
       ->envname("OMBT_URL");
   app.add_option("--control", s.control_url, "bus that the agents hear (default: as --url)")
@@ -69,8 +85,8 @@ void add_common_options(CLI::App& app, settings& s) {
   app.add_flag("--debug", s.debug, "say on standard error what is used");
 }
 
-CLI::App* add_test(CLI::App& app, settings& s, const char* name, const char* what,
-                   const char* count_option) {
+CLI::App* add_test(CLI::App& app, settings& s, embedded_agents& agents, const char* name,
+                   const char* what, const char* count_option) {
   CLI::App* const test = app.add_subcommand(name, what);
   test->add_option(count_option, s.count, "messages that each client sends")
       ->type_name("N")
@@ -81,6 +97,17 @@ CLI::App* add_test(CLI::App& app, settings& s, const char* name, const char* wha
   test->add_option("--pause", s.pause, "seconds a client waits after each message")
       ->type_name("S")
       ->capture_default_str();
+  const auto range = CLI::Range(1, most_embedded).description("");
+  test->add_option(clients_option, agents.clients,
+                   "clients of a test that brings its own bus; with notify, notifiers")
+      ->type_name("N")
+      ->check(range)
+      ->capture_default_str();
+  test->add_option(servers_option, agents.servers,
+                   "servers of a test that brings its own bus; with notify, listeners")
+      ->type_name("N")
+      ->check(range)
+      ->capture_default_str();
   return test;
 }
 
@@ -90,10 +117,30 @@ void add_delay(CLI::App* test, settings& s) {
       ->capture_default_str();
 }
 
+int run(const CLI::App& app, const CLI::App& chosen, const settings& given,
+        const embedded_agents& agents) {
+  const bool test = chosen.get_option_no_throw(clients_option) != nullptr;
+  bool named = true;
+  try {
+    named = ombt::controller::names_a_place(given);
+  } catch (const ombt::configuration_error&) {
+    // The file; run_controller() says what is wrong with it.
+  }
+  if (test && !named) return ombt::tools::run_embedded(given, agents);
+  for (const char* option : {clients_option, servers_option}) {
+    if (!test || chosen.count(option) == 0) continue;
+    return ombt::tools::refuse_command_line(
+        app, std::string(option) +
+                 " is for a test that brings its own bus; here one, or agents, are named");
+  }
+  return ombt::controller::run_controller(given);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   settings given;
+  embedded_agents agents;
   CLI::App app(description, "ombt-controller");
   app.footer(examples);
   app.set_version_flag("--version", "ombt-controller " OMBT_VERSION);
@@ -101,11 +148,13 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.fallthrough();
   add_common_options(app, given);
-  add_test(app, given, "rpc-call", "clients call, servers answer", "--calls");
-  add_delay(add_test(app, given, "rpc-cast", "clients cast, no answers", "--calls"), given);
-  add_delay(add_test(app, given, "rpc-fanout", "clients cast to all servers", "--calls"), given);
-  CLI::App* const notify =
-      add_test(app, given, "notify", "notifiers notify, listeners listen", "--events");
+  const auto add = [&](const char* name, const char* what, const char* count_option) {
+    return add_test(app, given, agents, name, what, count_option);
+  };
+  add("rpc-call", "clients call, servers answer", "--calls");
+  add_delay(add("rpc-cast", "clients cast, no answers", "--calls"), given);
+  add_delay(add("rpc-fanout", "clients cast to all servers", "--calls"), given);
+  CLI::App* const notify = add("notify", "notifiers notify, listeners listen", "--events");
   notify->add_option("--severity", given.severity, "of the notifications")
       ->type_name("NAME")
       ->capture_default_str();
@@ -118,6 +167,7 @@ int main(int argc, char** argv) {
     return *status;
   }
   ombt::tools::mask_command_line(argc, argv);
-  given.task = app.get_subcommands().front()->get_name();
-  return ombt::controller::run_controller(given);
+  const CLI::App* const chosen = app.get_subcommands().front();
+  given.task = chosen->get_name();
+  return run(app, *chosen, given, agents);
 }

@@ -71,7 +71,7 @@ std::string text_of(const checked_settings& checked, const outcome& found) {
     case task::shutdown:
       return shutdown_report(found);
     default:
-      return test_report(checked.what, found);
+      return test_report(checked.what, found, checked.given.bus);
   }
 }
 
@@ -81,6 +81,7 @@ int run_controller(const checked_settings& checked) {
   const settings& given = checked.given;
   report_header header;
   header.program = given.program;
+  header.bus = given.bus;
   header.url = checked.masked_url;
   header.control_url = checked.masked_control_url;
   header.started = epoch_seconds();

@@ -84,26 +84,43 @@ plan make_plan(const settings& given) {
   return out;
 }
 
+wire::oslo::options_file file_of(const settings& given) {
+  if (given.oslo_config.empty()) return {};
+  return wire::oslo::options_file::load(given.oslo_config);
+}
+
+void set_buses(checked_settings& out, const wire::oslo::options_file& file, const std::string& url,
+               const std::string& control_url) {
+  // Both are checked, though only control is connected to.
+  const auto bus = wire::oslo::make_messaging_options(file, url);
+  auto control = std::make_shared<drivers::transport_settings>();
+  control->messaging = wire::oslo::make_messaging_options(file, control_url);
+  control->program = out.given.program;
+  out.masked_url = bus.url.masked();
+  out.masked_control_url = control->messaging.url.masked();
+  out.control_bus = std::move(control);
+}
+
 }  // namespace
+
+bool names_a_place(const settings& given) {
+  return !given.url.empty() || !given.control_url.empty() || !given.expect.empty() ||
+         !file_of(given).defaults.transport_url.empty();
+}
+
+void use_bus(checked_settings& checked, const std::string& url) {
+  set_buses(checked, file_of(checked.given), url, url);
+}
 
 checked_settings check_settings(const settings& given) {
   checked_settings out;
   out.given = given;
   out.what = make_plan(given);
-  wire::oslo::options_file file;
-  if (!given.oslo_config.empty()) file = wire::oslo::options_file::load(given.oslo_config);
+  const auto file = file_of(given);
   std::string url = given.url;
   if (url.empty()) url = file.defaults.transport_url;
   if (url.empty()) url = default_url;
-  // Both are checked, though only control is connected to.
-  const auto bus = wire::oslo::make_messaging_options(file, url);
-  const std::string control_url = given.control_url.empty() ? url : given.control_url;
-  auto control = std::make_shared<drivers::transport_settings>();
-  control->messaging = wire::oslo::make_messaging_options(file, control_url);
-  control->program = given.program;
-  out.masked_url = bus.url.masked();
-  out.masked_control_url = control->messaging.url.masked();
-  out.control_bus = std::move(control);
+  set_buses(out, file, url, given.control_url.empty() ? url : given.control_url);
   if (same_file(given.output, given.json)) {
     throw configuration_error("--json and --output name the same file: " + given.json);
   }

@@ -31,6 +31,7 @@ struct settings {
   std::string task;         ///< a subcommand's name
   std::string url;          ///< bus under test; empty: the file's, else default_url
   std::string control_url;  ///< empty: as url
+  std::string bus;          ///< what it is, if the program itself started it; as reports say it
   std::string oslo_config;  ///< an oslo.config file, or empty
   std::string topic = "test-topic";
   bool unique = false;
@@ -62,6 +63,14 @@ struct checked_settings {
 /// Checks everything that can be checked without a bus. Throws configuration_error: one line,
 /// passwords masked.
 checked_settings check_settings(const settings& given);
+
+/// Whether anything says where a test is to run: a URL, in the options or in the configuration
+/// file, or agents that are expected. Throws configuration_error for a file that cannot be read.
+bool names_a_place(const settings& given);
+
+/// Has settings that were checked use this bus, for the test and for control: one whose URL is
+/// known only once it runs. Throws configuration_error.
+void use_bus(checked_settings& checked, const std::string& url);
 
 /// Runs the session, prints its report to standard output, writes the files, and says on standard
 /// error what went wrong. SIGINT and SIGTERM end it cleanly. Returns the exit status.

@@ -131,7 +131,7 @@ percentile_of_all percentile_of_all_ms(const side& s, double percentile) {
   return out;
 }
 
-std::string test_report(const plan& what, const outcome& found) {
+std::string test_report(const plan& what, const outcome& found, std::string_view bus) {
   const test_kind test = *test_of(what.what);
   const bool notify = test == test_kind::notify;
   const agent_kind client = client_kind(test);
@@ -157,6 +157,7 @@ std::string test_report(const plan& what, const outcome& found) {
                 notify ? "%u Notifiers, %u Listeners (%u total)\n"
                        : "%u RPC clients, %u RPC Servers (%u total)\n",
                 clients, servers, clients + servers);
+  if (!bus.empty()) out.append("bus: ").append(bus) += '\n';
 
   const auto append_side = [&](const char* title, agent_kind kind, const side& s) {
     std::size_t reporting = 0;

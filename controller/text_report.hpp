@@ -9,6 +9,7 @@
 #include <array>
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace ombt::controller {
 
@@ -27,8 +28,8 @@ struct percentile_of_all {
 };
 percentile_of_all percentile_of_all_ms(const side& s, double percentile);
 
-/// The report of a test.
-std::string test_report(const plan& what, const outcome& found);
+/// The report of a test. `bus`: what the bus is, where the program started it itself.
+std::string test_report(const plan& what, const outcome& found, std::string_view bus = {});
 /// The agents by kind, host and process; with names each agent's name.
 std::string status_report(const plan& what, const outcome& found, bool names);
 /// One line: how many agents were told to leave.

@@ -95,6 +95,8 @@ TEST_CASE("a call's report is ombt's, with percentiles below each block") {
 
 TEST_CASE("each test has ombt's titles, a fanout its propagation delay") {
   CHECK(has(test_report(plan_of(task::rpc_cast), example()), "RPC cast test results\n2 RPC cl"));
+  CHECK(has(test_report(plan_of(task::rpc_cast), example(), "embedded router"),
+            "(3 total)\nbus: embedded router\n\n\n"));
   const auto fanout = test_report(plan_of(task::rpc_fanout), example());
   CHECK(fanout.starts_with("RPC fanout test results\n"));
   CHECK(
@@ -237,7 +239,7 @@ TEST_CASE("the JSON report holds the same, with a schema version and millisecond
   outcome found = example();
   found.clients = side_of(1'000, 1, true, 1'000);
   found.agents[0].name = "bad utf8 \xff";
-  report_header header{"ombt-controller", "rabbit://u:***@h", "rabbit://c", 5.5, 7.5};
+  report_header header{"ombt-controller", "rabbit://u:***@h", "rabbit://c", 5.5, 7.5, ""};
   const auto text = json_report(header, plan_of(task::rpc_fanout), found);
   CHECK(text.back() == '\n');
   const auto json = nlohmann::json::parse(text);
@@ -245,6 +247,7 @@ TEST_CASE("the JSON report holds the same, with a schema version and millisecond
   CHECK(json["program"] == "ombt-controller");
   CHECK(json["task"] == "rpc-fanout");
   CHECK(json["url"] == "rabbit://u:***@h");
+  CHECK(json["bus"].is_null());
   CHECK(json["ok"] == true);
   CHECK(json["failure"].is_null());
   CHECK(json["options"]["messages_per_client"] == 3);
@@ -284,6 +287,9 @@ TEST_CASE("the JSON report holds the same, with a schema version and millisecond
   CHECK(none["clients"]["latency"]["average_ms"].is_null());
   const auto status = nlohmann::json::parse(json_report(header, plan_of(task::status), example()));
   CHECK_FALSE(status.contains("clients"));
+  header.bus = "embedded router";
+  CHECK(nlohmann::json::parse(json_report(header, plan_of(task::notify), found))["bus"] ==
+        "embedded router");
   CHECK(status["agents"].size() == 3);
 }
 

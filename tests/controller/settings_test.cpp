@@ -8,9 +8,12 @@
 #include <catch2/catch.hpp>
 
 #include <cmath>
+#include <cstdio>
+#include <fstream>
 #include <functional>
 #include <limits>
 #include <string>
+#include <unistd.h>
 #include <vector>
 
 using namespace ombt;
@@ -166,4 +169,37 @@ TEST_CASE("tasks are found by their names") {
     CHECK(task_from(name_of(what)) == what);
   }
   CHECK_FALSE(task_from("RPC-CALL"));
+}
+
+TEST_CASE("a place is named by a URL of any kind, or by agents that are expected") {
+  CHECK_FALSE(names_a_place(call()));
+  auto s = call();
+  s.url = "amqp://bus";
+  CHECK(names_a_place(s));
+  s = call();
+  s.control_url = "amqp://bus";
+  CHECK(names_a_place(s));
+  s = call();
+  s.expect = {"rpc-client=2"};
+  CHECK(names_a_place(s));
+  s = call();
+  s.oslo_config = "/tmp/ombt-settings-test-" + std::to_string(getpid());
+  const auto holds = [&s](const char* text) {
+    std::ofstream(s.oslo_config) << text;
+    const bool names = names_a_place(s);
+    std::remove(s.oslo_config.c_str());
+    return names;
+  };
+  CHECK(holds("[DEFAULT]\ntransport_url = amqp://bus\n"));
+  CHECK_FALSE(holds("[DEFAULT]\nrpc_response_timeout = 5\n"));
+  CHECK_THROWS_AS(names_a_place(s), configuration_error);
+}
+
+TEST_CASE("a bus whose URL is known later is the one for test and control") {
+  auto checked = check_settings(call());
+  use_bus(checked, "amqp://u:secret@127.0.0.1:9");
+  CHECK(checked.masked_url == "amqp://u:***@127.0.0.1:9/");
+  CHECK(checked.masked_control_url == checked.masked_url);
+  CHECK(checked.control_bus->messaging.url.hosts.at(0).port == 9);
+  CHECK(checked.control_bus->program == "ombt-controller");
 }

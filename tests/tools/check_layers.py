@@ -44,9 +44,10 @@ LAYERS = {
     "bench": ["wire", "drivers", "agents", "controller", "tools", "bench"],
 }
 
-# The programs outside tools/, and what their command lines share with those in it.
-MAINS = ("agents/main.cpp", "controller/main.cpp")
-COMMAND_LINE = "tools/command_line"
+# The programs outside tools/, and what of tools/ they include: what their command lines share with
+# those in it, and a bus for a controller that was told of none.
+MAINS = {"agents/main.cpp": ["tools/command_line"],
+         "controller/main.cpp": ["tools/command_line", "tools/embedded"]}
 
 SOCKET_INCLUDES = re.compile(
     r"(sys/(socket|un|epoll)\.h|netinet/|arpa/|netdb\.h|boost/asio\.hpp|boost/asio/(ip|local|ssl)/"
@@ -126,7 +127,7 @@ def layer_of(path):
 
 def may_include(path, include):
     layer = layer_of(path)
-    if layer_of(include) == layer or path in MAINS and layer_of(include) == COMMAND_LINE:
+    if layer_of(include) == layer or os.path.dirname(include) in MAINS.get(path, ()):
         return True
     return any(
         os.path.dirname(include) == entry[:-2] if entry.endswith("/*")

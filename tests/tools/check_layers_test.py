@@ -58,8 +58,10 @@ TREE = {
     "agents/main.cpp": source("#include <CLI/CLI.hpp>", "int main() {}"),
     "controller/session.hpp": header('#include "agents/control/carrier.hpp"'),
     "controller/main.cpp": source('#include "controller/session.hpp"',
-                                  '#include "tools/command_line/read.hpp"', "int main() {}"),
+                                  '#include "tools/command_line/read.hpp"',
+                                  '#include "tools/embedded/test.hpp"', "int main() {}"),
     "tools/command_line/read.hpp": header('#include "wire/oslo/messages.hpp"'),
+    "tools/embedded/test.hpp": header('#include "controller/session.hpp"'),
     "tools/router/router.hpp": header('#include "drivers/io/stream.hpp"'),
     "tools/ombt/main.cpp": source('#include "agents/fleet.hpp"', "int main() {}"),
     "tests/peer.hpp": header("#include <boost/asio/ip/tcp.hpp>"),
@@ -100,6 +102,10 @@ VIOLATIONS = {
         ("layer", "controller/session.hpp", header('#include "agents/fleet.hpp"')),
     "a main outside tools/ includes more of tools than the command line":
         ("layer", "controller/main.cpp", source('#include "tools/router/router.hpp"')),
+    "the agents' main includes what is the controller's":
+        ("layer", "agents/main.cpp", source('#include "tools/embedded/test.hpp"', "int main() {}")),
+    "the embedded test's part is for a main":
+        ("layer", "controller/session.hpp", header('#include "tools/embedded/test.hpp"')),
     "the command line's part is for mains":
         ("layer", "controller/session.hpp", header('#include "tools/command_line/read.hpp"')),
     "the command line includes agents":

@@ -49,6 +49,10 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
         open(options.output.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, S_IRUSR | S_IWUSR);
     if (out < 0 || dup2(out, STDOUT_FILENO) < 0 || dup2(out, STDERR_FILENO) < 0) give_up();
   }
+  if (options.output.empty() && options.output_pipe >= 0 &&
+      dup2(options.output_pipe, STDOUT_FILENO) < 0) {
+    give_up();
+  }
   if (!options.folder.empty() && chdir(options.folder.c_str()) != 0) give_up();
   struct sigaction standard {};
   standard.sa_handler = SIG_DFL;
@@ -139,6 +143,18 @@ std::string find_program(const std::string& program) {
     rest.remove_prefix(colon + 1);
   }
   return {};
+}
+
+std::string beside_us(const std::string& program) {
+  std::error_code error;
+  const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
+  return error ? program : (self.parent_path() / program).string();
+}
+
+std::vector<std::string> our_environment() {
+  std::vector<std::string> out;
+  for (char** variable = environ; *variable != nullptr; ++variable) out.emplace_back(*variable);
+  return out;
 }
 
 std::vector<pid_t> descendants_of(pid_t root) {

@@ -16,6 +16,7 @@ struct child_options {
   std::vector<std::string> environment;  ///< "NAME=value"
   std::string folder;                    ///< working folder; empty: the parent's
   std::string output;        ///< file that stdout and stderr are appended to; empty: the parent's
+  int output_pipe = -1;      ///< descriptor that becomes stdout, if there is no `output`; -1: none
   bool null_input = false;   ///< stdin is /dev/null
   bool own_session = false;  ///< out of reach of the terminal's Ctrl-C
   int death_signal = 0;      ///< sent to the child when the parent dies; 0: none
@@ -37,6 +38,12 @@ std::string describe_end(int wait_status);
 /// The file that `program` names, looked up on PATH as execvp would; empty if there is none that
 /// may be executed.
 std::string find_program(const std::string& program);
+
+/// The program of that name in the running program's own folder, as a path; it need not exist.
+std::string beside_us(const std::string& program);
+
+/// The variables of this process.
+std::vector<std::string> our_environment();
 
 /// The pids of all processes below `root`, deepest last; read from /proc.
 std::vector<pid_t> descendants_of(pid_t root);

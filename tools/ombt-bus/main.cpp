@@ -20,13 +20,14 @@ namespace {
 
 constexpr const char* description =
     "Starts a private bus, runs a command against it, stops it. The bus is a RabbitMQ\n"
-    "(with a folder, a node name, an epmd and ports of its own) or an ombt-router,\n"
-    "listens on 127.0.0.1 only, and leaves nothing behind.\n"
+    "(with a folder, a node name, an epmd and ports of its own) or an AMQP 1.0\n"
+    "router, listens on 127.0.0.1 only, and leaves nothing behind.\n"
     "\n"
     "  ombt-bus rabbit [options] -- COMMAND [arguments]   a bus while COMMAND runs\n"
     "  ombt-bus rabbit [options]                          prints the URL, runs until\n"
     "                                                     Ctrl-C\n"
     "  ombt-bus router [options] [-- COMMAND …]           the same with ombt-router\n"
+    "  ombt-bus qdrouterd [options] [-- COMMAND …]        with qdrouterd from PATH\n"
     "\n"
     "COMMAND finds the bus's URL in OMBT_URL, where ombt-agent and ombt-controller\n"
     "look for it. rabbitmqctl of /usr/lib/rabbitmq/bin reaches the broker as it is.\n"
@@ -79,24 +80,36 @@ int main(int argc, char** argv) {
   auto* rabbit =
       app.add_subcommand("rabbit", "RabbitMQ, one node (Debian package rabbitmq-server)");
   auto* router = app.add_subcommand("router", "ombt-router, the AMQP 1.0 router beside ombt-bus");
+  auto* qdrouterd = app.add_subcommand("qdrouterd", "qpid-dispatch's AMQP 1.0 router, from PATH");
   rabbit->footer(footer);
   router->footer(std::string(exit_status) + router_environment);
+  qdrouterd->footer(std::string(exit_status) + router_environment);
   int port = 0;
   int nodes = 1;
-  for (auto* kind : {rabbit, router}) {
+  for (auto* kind : {rabbit, router, qdrouterd}) {
     kind->add_option("--port", port, "AMQP port on 127.0.0.1 (default: one that is free)")
         ->check(CLI::Range(1, 65535).description(""))
         ->type_name("N");
   }
   rabbit->add_option("--nodes", nodes, "number of nodes; only 1 for now: clusters come later")
       ->type_name("N");
+  rabbit
+      ->add_option("--plugin", rabbit_settings.plugins,
+                   "enable this plugin of RabbitMQ; may be given again; one that listens itself "
+                   "does so on its usual port")
+      ->type_name("NAME")
+      ->expected(1)
+      ->take_all();
   rabbit->add_flag("--restart-on-exit", options.restart_on_exit,
                    "start the broker again, same port and data, whenever it dies");
-  router->add_flag("--restart-on-exit", options.restart_on_exit,
+  for (auto* kind : {router, qdrouterd}) {
+    kind->add_flag("--restart-on-exit", options.restart_on_exit,
                    "start the router again, same port, whenever it dies");
+  }
   const std::string first = ours > 1 ? argv[1] : "-";
-  if (first[0] != '-' && first != "rabbit" && first != "router") {
-    std::cerr << "ombt-bus: no bus of the kind '" << first << "', only rabbit and router\n";
+  if (first[0] != '-' && first != "rabbit" && first != "router" && first != "qdrouterd") {
+    std::cerr << "ombt-bus: no bus of the kind '" << first
+              << "', only rabbit, router and qdrouterd\n";
     return 2;
   }
   if (const auto status = ombt::tools::read_command_line(app, {argv + 1, argv + ours})) {
@@ -112,7 +125,8 @@ int main(int argc, char** argv) {
   }
   rabbit_settings.port = router_settings.port = static_cast<std::uint16_t>(port);
   ombt::tools::mask_command_line(argc, argv);  // the command's URLs
-  if (router->parsed()) {
+  if (qdrouterd->parsed()) router_settings.kind = bus::router_kind::qdrouterd;
+  if (!rabbit->parsed()) {
     bus::private_router started(router_settings);
     return bus::supervise(options, started);
   }

@@ -40,13 +40,16 @@ void private_rabbit::start(time_point now) {
   if (access((options_.scripts + "/rabbitmq-server").c_str(), X_OK) != 0) {
     return fail("RabbitMQ is not installed: there is no " + options_.scripts +
                     "/rabbitmq-server (Debian package rabbitmq-server; "
-                    "tools/install-dependencies run installs it)",
+                    "tools/install-dependencies rabbit installs it)",
                 false);
   }
   drivers::raise_descriptor_limit(enough_descriptors);
   deadline_ = now + options_.start_limit;
   try {
-    if (!files_) files_ = std::make_unique<rabbit_files>(options_.folder_parent, options_.scripts);
+    if (!files_) {
+      files_ = std::make_unique<rabbit_files>(options_.folder_parent, options_.scripts,
+                                              options_.plugins);
+    }
     if (!choose_ports()) return;
     files_->configure(ports_);
   } catch (const std::runtime_error& error) {

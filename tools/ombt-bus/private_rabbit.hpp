@@ -34,6 +34,7 @@ struct rabbit_options {
   /// Where the package keeps rabbitmq-server and rabbitmqctl themselves (not the wrappers in
   /// /usr/sbin, which change the user).
   std::string scripts = "/usr/lib/rabbitmq/bin";
+  std::vector<std::string> plugins;  ///< to be enabled, by their names
   std::string folder_parent = "/tmp";
   std::chrono::milliseconds start_limit{60'000};
   std::chrono::milliseconds stop_limit{5'000};

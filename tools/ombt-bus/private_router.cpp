@@ -3,35 +3,19 @@
 
 #include "tools/ombt-bus/amqp_probe.hpp"
 #include "tools/ombt-bus/child.hpp"
+#include "tools/ombt-bus/qdrouterd_conf.hpp"
 
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
-#include <filesystem>
 #include <stdexcept>
+#include <sys/stat.h>
 #include <sys/wait.h>
-#include <system_error>
 #include <unistd.h>
 #include <utility>
 
 namespace ombt::tools::bus {
-namespace {
-
-/// The ombt-router beside the running program.
-std::string router_beside_us() {
-  std::error_code error;
-  const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
-  return error ? std::string("ombt-router") : (self.parent_path() / "ombt-router").string();
-}
-
-std::vector<std::string> our_environment() {
-  std::vector<std::string> out;
-  for (char** variable = environ; *variable != nullptr; ++variable) out.emplace_back(*variable);
-  return out;
-}
-
-}  // namespace
 
 private_router::private_router(router_options options) : options_(std::move(options)) {}
 
@@ -44,10 +28,12 @@ private_router::~private_router() {
 
 void private_router::start(time_point now) {
   if (state_ != state::idle) return;
-  if (options_.program.empty()) options_.program = router_beside_us();
-  if (find_program(options_.program).empty()) {
-    return fail("ombt-router is missing: there is no program " + options_.program +
-                " (it belongs beside ombt-bus)");
+  const std::string wanted = is_ours() ? beside_us(name()) : name();
+  program_ = find_program(wanted);
+  if (program_.empty()) {
+    return fail(is_ours() ? "ombt-router is missing: there is no program " + wanted +
+                                " (it belongs beside ombt-bus)"
+                          : "qdrouterd (qpid-dispatch) is not on PATH; ombt-bus router needs none");
   }
   port_ = options_.port != 0 ? options_.port : pick_port();
   if (port_ == 0) return fail("no free port on 127.0.0.1");
@@ -65,7 +51,15 @@ void private_router::start(time_point now) {
 void private_router::start_router(time_point now) {
   output_before_ = read_file(folder_->output_file()).size();
   child_options router;
-  router.arguments = {options_.program, "--port", std::to_string(port_)};
+  if (is_ours()) {
+    router.arguments = {program_, "--port", std::to_string(port_)};
+  } else {
+    const std::string configuration = folder_->path("qdrouterd.conf");
+    write_file(configuration,
+               qdrouterd_configuration(port_, "ombt-bus-" + std::to_string(getpid())),
+               S_IRUSR | S_IWUSR);
+    router.arguments = {program_, "--conf", configuration};
+  }
   router.environment = our_environment();
   router.folder = folder_->name();
   router.output = folder_->output_file();
@@ -74,7 +68,7 @@ void private_router::start_router(time_point now) {
   router.death_signal = SIGKILL;
   const auto started = start_child(router);
   if (started.pid < 0) {
-    return fail("cannot run " + options_.program + ": " + std::strerror(started.error));
+    return fail("cannot run " + program_ + ": " + std::strerror(started.error));
   }
   router_ = started.pid;
   deadline_ = now + options_.start_limit;
@@ -99,11 +93,11 @@ void private_router::stop(time_point now, bool now_or_never) {
 
 void private_router::advance(time_point now) {
   if (state_ == state::starting) {
-    if (output().find(url() + "\n") != std::string::npos) {
+    if (listens()) {
       served_ = true;
       state_ = state::serving;
     } else if (now >= deadline_) {
-      fail("ombt-router does not serve after " +
+      fail(std::string(name()) + " does not serve after " +
            std::to_string(options_.start_limit.count() / 1000) + " s");
     }
   } else if (state_ == state::stopping) {
@@ -128,10 +122,14 @@ bool private_router::on_child_exit(pid_t pid, int wait_status) {
       state_ = state::idle;
       start(std::chrono::steady_clock::now());
     } else {
-      fail("ombt-router ended before it served (" + last_end_ + ")");
+      fail(std::string(name()) + " ended before it served (" + last_end_ + ")");
     }
   }
   return true;
+}
+
+bool private_router::listens() const {
+  return is_ours() ? output().find(url() + "\n") != std::string::npos : accepts_connections(port_);
 }
 
 std::string private_router::output() const {

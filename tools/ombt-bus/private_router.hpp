@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// A private ombt-router as a bus (private_bus.hpp): the program beside the running one, in a folder
-// of its own, on 127.0.0.1.
+// A private AMQP 1.0 router as a bus (private_bus.hpp), in a folder of its own, on 127.0.0.1: the
+// ombt-router beside the running program, or qpid-dispatch's qdrouterd on PATH.
 //
 // | state          | leaves it when                                   | for            |
 // |----------------|--------------------------------------------------|----------------|
 // | idle           | start()                                          | starting       |
-// | starting       | it has printed its URL, that is: it listens      | serving        |
+// | starting       | it listens: ombt-router has printed its URL,     | serving        |
+// |                | qdrouterd accepts connections                    |                |
 // | serving        | it ends by itself                                | down           |
 // | starting       | the same, once it has served                     | down           |
 // | down           | start_again(): same port                         | starting       |
@@ -25,9 +26,11 @@
 
 namespace ombt::tools::bus {
 
+enum class router_kind : std::uint8_t { ombt_router, qdrouterd };
+
 struct router_options {
+  router_kind kind = router_kind::ombt_router;
   std::uint16_t port = 0;  ///< 0: one that is free
-  std::string program;     ///< empty: the ombt-router beside the running program
   std::string folder_parent = "/tmp";
   std::chrono::milliseconds start_limit{60'000};
   std::chrono::milliseconds stop_limit{5'000};
@@ -54,11 +57,15 @@ class private_router final : public private_bus {
   std::vector<std::string> client_environment() const override;
 
  private:
+  bool is_ours() const noexcept { return options_.kind == router_kind::ombt_router; }
+  const char* name() const noexcept { return is_ours() ? "ombt-router" : "qdrouterd"; }
   void start_router(time_point now);
+  bool listens() const;
   std::string output() const;
   void fail(const std::string& why);
 
   router_options options_;
+  std::string program_;  ///< its file
   std::uint16_t port_ = 0;
   state state_ = state::idle;
   std::unique_ptr<bus_folder> folder_;

@@ -22,9 +22,11 @@ struct rabbit_ports {
 class rabbit_files {
  public:
   /// Makes the folder. Throws std::runtime_error with a plain sentence.
-  rabbit_files(const std::string& parent, std::string scripts);
+  rabbit_files(const std::string& parent, std::string scripts,
+               std::vector<std::string> plugins = {});
 
-  /// Writes the configuration for these ports. Throws std::runtime_error.
+  /// Writes the configuration for these ports. Throws std::runtime_error, also for a plugin that
+  /// the package has not.
   void configure(const rabbit_ports& ports);
   void record_pid(int pid) const { folder_.record_pid(pid); }
 
@@ -45,6 +47,7 @@ class rabbit_files {
 
   bus_folder folder_;
   std::string scripts_;  ///< the package's folder of rabbitmq-server, rabbitmqctl, …
+  std::vector<std::string> plugins_;
   rabbit_ports ports_;
 };
 

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
+#include <fcntl.h>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -63,6 +64,29 @@ TEST_CASE("output is appended, so that a second start keeps the words of the fir
   CHECK(wait_for(start_child(options).pid) == 0);
   CHECK(wait_for(start_child(options).pid) == 0);
   CHECK(contents(options.output) == "once\nonce\n");
+}
+
+TEST_CASE("a child writes to a pipe that it was given as its output") {
+  int ends[2];
+  REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
+  auto options = shell("echo said; exec sleep 60");
+  options.output_pipe = ends[1];
+  const auto started = start_child(options);
+  close(ends[1]);
+  REQUIRE(started.pid > 0);
+  char text[16] = {};
+  CHECK(read(ends[0], text, sizeof text) == 5);
+  CHECK(std::string(text) == "said\n");
+  kill(started.pid, SIGKILL);
+  wait_for(started.pid);
+  CHECK(read(ends[0], text, sizeof text) == 0);  // nobody else holds it
+  close(ends[0]);
+}
+
+TEST_CASE("the program beside us is in our own folder, wherever we run") {
+  const auto self = std::filesystem::read_symlink("/proc/self/exe");
+  CHECK(beside_us(self.filename()) == self.string());
+  CHECK(beside_us("other") == (self.parent_path() / "other").string());
 }
 
 TEST_CASE("a program that does not exist or may not run is an error and no child") {

@@ -30,7 +30,8 @@ class Options(BusTest):
             self.assertIn(word, process.stderr)
 
     def test_help_teaches_the_command_the_variables_and_the_exit_status(self):
-        for arguments in (["--help"], ["rabbit", "--help"], ["router", "--help"]):
+        for arguments in (["--help"], ["rabbit", "--help"], ["router", "--help"],
+                          ["qdrouterd", "--help"]):
             out = subprocess.run([PROGRAM, *arguments], text=True, capture_output=True, check=True)
             self.assertIn("--", out.stdout)
             self.assertLessEqual(max(map(len, out.stdout.splitlines())), 80)
@@ -47,6 +48,8 @@ class Options(BusTest):
         self.check_wrong(["true"], "rabbit", "true")
         self.check_wrong(["no command"], "rabbit", "--")
         self.check_wrong(["--nodes"], "router", "--nodes", "1")
+        self.check_wrong(["--plugin"], "router", "--plugin", "rabbitmq_amqp1_0")
+        self.check_wrong(["--plugin"], "qdrouterd", "--plugin", "rabbitmq_amqp1_0")
         self.check_wrong(["no command"], "router", "--")
 
     def test_more_than_one_node_is_refused_plainly(self):
@@ -54,6 +57,19 @@ class Options(BusTest):
 
 
 class Start(BusTest):
+    def test_a_plugin_that_rabbitmq_has_not_is_named(self):
+        out, err = self.run_bus("--plugin", "rabbitmq_telepathy", "--", "true", mode=None, status=1)
+        self.assertEqual("ombt-bus: RabbitMQ has no plugin rabbitmq_telepathy\n", err)
+
+    def test_a_plugin_that_is_asked_for_serves(self):
+        speak = ("import os, socket; host, port = os.environ['OMBT_URL'].strip('/')"
+                 ".rsplit('@', 1)[1].split(':'); s = socket.create_connection((host, int(port)));"
+                 " s.sendall(b'AMQP\\3\\1\\0\\0'); print(s.recv(8))")
+        for plugin, answer in ((["--plugin", "rabbitmq_amqp1_0"], b"AMQP\3\1\0\0"),
+                               ([], b"AMQP\0\0\t\1")):
+            out, err = self.run_bus(*plugin, "--", "/usr/bin/python3", "-c", speak, mode=None)
+            self.assertEqual((repr(answer) + "\n", ""), (out, err))
+
     def test_a_missing_broker_is_named_with_its_package(self):
         out, err = self.run_bus("--", "true", mode="missing", status=1)
         self.assertIn("Debian package rabbitmq-server", err)

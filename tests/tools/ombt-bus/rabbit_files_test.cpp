@@ -75,18 +75,36 @@ TEST_CASE("the applications that an Erlang application needs are read from its f
   CHECK(applications_needed("").empty());
 }
 
-TEST_CASE("the broker sees only the applications that it needs") {
-  const scratch place;
-  rabbit_files files(place.parent, place.scripts);
-  files.configure({1, 2, 3});
+std::vector<std::string> applications_seen(const rabbit_files& files) {
   std::vector<std::string> linked;
   for (const auto& entry : fs::directory_iterator(files.folder() + "/home/plugins")) {
     linked.push_back(entry.path().filename());
     CHECK(fs::exists(entry.path() / "ebin"));
   }
   std::sort(linked.begin(), linked.end());
-  CHECK(linked ==
+  return linked;
+}
+
+TEST_CASE("plugins that are asked for are enabled, and the broker sees what they need") {
+  const scratch place;
+  place.application("cowboy-9", "cowboy", "kernel");
+  rabbit_files files(place.parent, place.scripts, {"rabbitmq_management", "jsx"});
+  files.configure({1, 2, 3});
+  CHECK(contents(files.folder() + "/enabled_plugins") == "[rabbitmq_management,jsx].\n");
+  CHECK(applications_seen(files) ==
+        std::vector<std::string>{"cowboy-9", "jsx-1.0", "rabbit-3.1.0", "rabbit_common-3.1.0",
+                                 "rabbitmq_management-3.1.0", "ranch-2.0"});
+  rabbit_files wrong(place.parent, place.scripts, {"rabbitmq_telepathy"});
+  CHECK_THROWS_WITH(wrong.configure({1, 2, 3}), "RabbitMQ has no plugin rabbitmq_telepathy");
+}
+
+TEST_CASE("the broker sees only the applications that it needs") {
+  const scratch place;
+  rabbit_files files(place.parent, place.scripts);
+  files.configure({1, 2, 3});
+  CHECK(applications_seen(files) ==
         std::vector<std::string>{"jsx-1.0", "rabbit-3.1.0", "rabbit_common-3.1.0", "ranch-2.0"});
+  CHECK(contents(files.folder() + "/enabled_plugins") == "[].\n");
   CHECK(fs::exists(files.folder() + "/home/sbin/rabbitmq-defaults"));
 }
 

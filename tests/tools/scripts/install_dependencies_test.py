@@ -30,7 +30,7 @@ class InstallDependencies(TreeTest):
 
     def test_with_everything_there_it_says_and_does_nothing(self):
         before = self.tree.files()
-        self.assertEqual(self.tree.run("tools/install-dependencies", "build", "run", "test"),
+        self.assertEqual(self.tree.run("tools/install-dependencies", "build", "rabbit", "test"),
                          (0, "", ""))
         self.assert_nothing_left(before)
         self.assertEqual(self.called.read_text(), "")
@@ -51,7 +51,7 @@ class InstallDependencies(TreeTest):
         self.assertEqual((status, out), (1, ""), err)
         self.assertEqual(len(err.splitlines()), 1, err)
         self.assertIn("apt-get install --no-install-recommends g++ cmake ", err)
-        self.assertIn(" rabbitmq-server", err)
+        self.assertNotIn("rabbitmq-server", err)
         self.assertNotIn("oslo", err)
 
     def test_sudo_that_refuses_ends_it(self):
@@ -81,8 +81,8 @@ class InstallDependencies(TreeTest):
         names = [line.split()[1] for line in lines]
         self.assertEqual(len(names), len(set(names)))
         for line in lines:
-            self.assertRegex(line, r"^(build|run|test|check) +[a-z0-9.+-]+ +\S")
-        self.assertEqual({line.split()[0] for line in lines}, {"build", "run", "test", "check"})
+            self.assertRegex(line, r"^(build|rabbit|test|check) +[a-z0-9.+-]+ +\S")
+        self.assertEqual({line.split()[0] for line in lines}, {"build", "rabbit", "test", "check"})
 
     def test_the_peers_of_the_tests_are_for_the_tests(self):
         _, out, _ = self.tree.run("tools/install-dependencies", "--list")
@@ -90,7 +90,16 @@ class InstallDependencies(TreeTest):
         self.assertLessEqual({"python3", "python3-oslo.messaging", "python3-oslo.config",
                               "python3-kombu", "python3-amqp", "python3-qpid-proton",
                               "python3-pyngus"}, tests)
-        self.assertRegex(out, r"(?m)^run +rabbitmq-server ")
+
+    def test_rabbitmq_is_only_for_those_who_ask_for_it(self):
+        _, out, _ = self.tree.run("tools/install-dependencies", "--list")
+        self.assertEqual([line.split()[:2] for line in out.splitlines() if "rabbitmq-server" in line],
+                         [["rabbit", "rabbitmq-server"]])
+        self.tree.lacks("rabbitmq-server")
+        self.assertEqual(self.as_nobody(), (0, "", ""))
+        status, out, err = self.as_nobody("build", "rabbit")
+        self.assertEqual((status, out, err), (
+            1, "", "install-dependencies: sudo refused; needed: rabbitmq-server\n"))
 
     def test_the_build_finds_nothing_that_is_not_in_the_list(self):
         _, out, _ = self.tree.run("tools/install-dependencies", "--list")

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """tools/quickstart, left to itself: results, failures, what it builds, what it leaves."""
 
+import os
 import re
+import shutil
 import unittest
 
 from tree import TreeTest
 
-STEPS = ["building", "starting a private bus", "starting 1 × rpc-server, 2 × rpc-client",
+STEPS = ["building", "starting a private bus (router)", "starting 1 × rpc-server, 2 × rpc-client",
          "running ombt-controller rpc-call", "stopping the agents", "stopping the bus"]
 
 
@@ -41,19 +43,32 @@ class Quickstart(TreeTest):
         self.assertEqual(err, "install-dependencies: sudo refused; needed: cmake\n")
         self.assertFalse((self.release / "taken").exists())
 
+    def test_rabbitmq_is_missed_only_where_it_is_to_be_the_bus(self):
+        self.tree.lacks("rabbitmq-server")
+        self.tree.environment["OMBT_RABBITMQ_SCRIPTS"] = "/nonexistent"
+        self.release.chmod(0o777)
+        self.tree.temporary.chmod(0o777)
+        status, out, err = self.tree.run_as_nobody("tools/quickstart", "rpc-call", "--calls", "20")
+        self.assertEqual(status, 0, out + err)
+        self.assertIn("Total Messages: 40", out)
+        status, out, err = self.tree.run_as_nobody("tools/quickstart", "--bus=rabbit", "rpc-call")
+        self.assertEqual((status, out), (1, ""), err)
+        self.assertEqual(err, "install-dependencies: sudo refused; needed: rabbitmq-server\n")
+
     def test_each_agent_is_a_process_of_its_own(self):
         status, out, err = self.check("--bus", "rabbit", "status", "--expect", "3")
         self.assertEqual(status, 0, out + err)
         self.assertIn("starting a private bus (rabbit)", err)
+        self.assertEqual(len((self.release / "taken").read_text().split()), 4)
         self.assertTrue(out.startswith("3 agents on topic"), out)
         self.assertEqual(len(set(re.findall(r"process ([0-9]+)  1 agent\n", out))), 3, out)
 
     def test_a_second_run_builds_nothing(self):
         self.assertEqual(self.check("rpc-call", "--calls", "1")[0], 0)
         taken = self.release / "taken"
-        self.assertEqual(len(taken.read_text().split()), 3)
+        self.assertEqual(len(taken.read_text().split()), 4)
         self.assertEqual(self.check("rpc-call", "--calls", "1")[0], 0)
-        self.assertEqual(len(taken.read_text().split()), 3)
+        self.assertEqual(len(taken.read_text().split()), 4)
 
     def test_the_numbers_of_agents_are_as_asked_for(self):
         status, out, err = self.check("--rpc-clients=3", "rpc-fanout", "--calls", "10",
@@ -92,16 +107,25 @@ class Quickstart(TreeTest):
         self.assertIn("gone again", err)
 
     def test_a_bus_that_cannot_start_ends_the_run(self):
+        self.check("rpc-call", "--calls", "1")
+        # The router that ombt-bus starts is the one beside itself.
+        programs = self.release / "bin"
+        (programs / "ombt-bus").unlink()
+        shutil.copy2(os.path.join(os.environ["OMBT_PROGRAMS"], "ombt-bus"), programs)
+        self.tree.stand_in("ombt-router", "echo 'no route' >&2; exit 1", programs)
         self.tree.environment["OMBT_RABBITMQ_SCRIPTS"] = "/nonexistent"
-        status, out, err = self.check("rpc-call", "--calls", "1")
-        self.assertEqual((status, out), (1, ""), err)
-        self.assertIn("build/quickstart/ombt-bus.log", err)
-        self.assertNotIn("running", err)
+        for bus, why in (("router", "no route"), ("rabbit", "RabbitMQ is not installed")):
+            status, out, err = self.check("--bus", bus, "rpc-call", "--calls", "1")
+            self.assertEqual((status, out), (1, ""), err)
+            self.assertIn("starting a private bus (%s)" % bus, err)
+            self.assertIn("build/quickstart/ombt-bus.log", err)
+            self.assertIn(why, err)
+            self.assertNotIn("running", err)
 
     def test_a_build_that_fails_names_its_log(self):
         (self.release / "build.ninja").write_text(
             "rule fail\n  command = echo 'of no use'; exit 1\nbuild ombt-bus: fail\n"
-            "build ombt-agent: phony ombt-bus\nbuild ombt-controller: phony ombt-bus\n")
+            "build ombt-agent ombt-router ombt-controller: phony ombt-bus\n")
         status, out, err = self.check("rpc-call", "--calls", "1")
         self.assertEqual((status, out), (1, ""), err)
         self.assertIn("build/log/build-release.log", err)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A clone in small: the scripts, and a build that links programs that exist instead of compiling.
 
-OMBT_PROGRAMS is the folder of the real ombt-bus, ombt-agent and ombt-controller.
+OMBT_PROGRAMS is the folder of the real programs.
 """
 
 import os
@@ -16,7 +16,7 @@ import uuid
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[3]
 NOBODY = 65534
-PROGRAMS = ("ombt-bus", "ombt-agent", "ombt-controller")
+PROGRAMS = ("ombt-bus", "ombt-router", "ombt-agent", "ombt-controller")
 COPIED = ("CMakePresets.json", ".ci/run", "tools/quickstart", "tools/test", "tools/check",
           "tools/install-dependencies", "tools/scripts")
 

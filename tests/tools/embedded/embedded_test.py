@@ -1,0 +1,346 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ombt-controller's test with nothing named: it brings a router and agents, and nothing remains.
+With something named, or as ombt, it never does.
+
+embedded_test.py FOLDER-OF-THE-PROGRAMS [test…]
+"""
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+import uuid
+
+BIN = pathlib.Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else None
+PATIENCE = 150
+SAID = "ombt-controller: no bus named: starting ombt-router, %s, %s\n"
+USUAL = SAID % ("1 RPC server", "2 RPC clients")
+LONG = ("rpc-call", "--calls", "100000000")
+
+
+def wait_until(condition, what, limit=60.0):
+    end = time.monotonic() + limit
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError("waited %g s in vain: %s" % (limit, what))
+        time.sleep(0.02)
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="ombt-embedded-")
+        self.addCleanup(self.folder.cleanup)
+        self.here = pathlib.Path(self.folder.name)
+        self.mark = "ombt-mark-" + uuid.uuid4().hex
+        self.environment = {k: v for k, v in os.environ.items() if not k.startswith("OMBT_")}
+        self.environment.update(OMBT_TEST_MARK=self.mark, TMPDIR=self.folder.name)
+        self.addCleanup(self.end_all)
+
+    def end_all(self):
+        for pid in self.processes():
+            os.kill(pid, signal.SIGKILL)
+
+    def processes(self):
+        """Live processes of this test: pid -> command line, its words apart by blanks."""
+        found = {}
+        for folder in pathlib.Path("/proc").iterdir():
+            if not folder.name.isdigit():
+                continue
+            try:
+                if self.mark.encode() in (folder / "environ").read_bytes():
+                    line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                    if line:  # a zombie has none
+                        found[int(folder.name)] = line
+            except OSError:
+                pass
+        return found
+
+    def named(self, program):
+        return [pid for pid, line in self.processes().items()
+                if os.path.basename(line.split()[0]) == program]
+
+    def start(self, *arguments, program=None, **options):
+        return subprocess.Popen([str(program or BIN / "ombt-controller"), *map(str, arguments)],
+                                text=True, cwd=self.here, stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                env=self.environment, **options)
+
+    def run_it(self, *arguments, **options):
+        """(status, stdout, stderr); nothing may run afterwards."""
+        process = self.start(*arguments, **options)
+        out, err = process.communicate(timeout=PATIENCE)
+        self.assertEqual(self.processes(), {})
+        return process.returncode, out, err
+
+    def running(self, *arguments, **options):
+        """A test whose agents have begun to send."""
+        process = self.start(*(arguments or LONG), **options)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.stderr.close)
+        wait_until(lambda: len(self.named("ombt-agent")) == 2, "for the agents")
+        time.sleep(0.5)
+        return process
+
+    def programs(self, **stand_ins):
+        """A folder with the real ombt-controller and ombt and these scripts in place of others."""
+        folder = self.here / "programs"
+        folder.mkdir()
+        for name in ("ombt-controller", "ombt"):
+            shutil.copy2(BIN / name, folder)
+        for name, script in stand_ins.items():
+            path = folder / name.replace("_", "-")
+            path.write_text("#!/bin/sh\n" + script + "\n")
+            path.chmod(0o755)
+        return folder
+
+
+class Embedded(Case):
+    def test_the_literal_command_needs_nothing_else(self):
+        status, out, err = self.run_it("rpc-call", "--calls", "1000")
+        self.assertEqual((status, err), (0, USUAL), out)
+        self.assertEqual(out.splitlines()[:3], [
+            "RPC call test results", "2 RPC clients, 1 RPC Servers (3 total)",
+            "bus: embedded router"])
+        self.assertEqual(out.count("Total Messages: 2000\n"), 2, out)
+        self.assertLessEqual(len(err.rstrip()), 80)
+        self.assertEqual(list(self.here.iterdir()), [])
+
+    def test_every_kind_of_test_has_the_agents_that_it_needs(self):
+        for task, count, said in (
+                ("rpc-cast", "--calls", ("2 RPC servers", "3 RPC clients")),
+                ("rpc-fanout", "--calls", ("2 RPC servers", "3 RPC clients")),
+                ("notify", "--events", ("2 listeners", "3 notifiers"))):
+            status, out, err = self.run_it(task, count, 20, "--rpc-clients", 3,
+                                           "--rpc-servers", 2)
+            self.assertEqual((status, err), (0, SAID % said), out)
+            self.assertIn("\nbus: embedded router\n", out)
+            self.assertIn("(5 total)", out)
+            self.assertIn("Total Messages: %d\n" % (120 if task == "rpc-fanout" else 60),
+                          out.split("(Server)" if task == "notify" else "RPC Server results")[1])
+
+    def test_the_report_as_data_names_the_bus_and_its_address(self):
+        status, out, err = self.run_it("rpc-call", "--json", "-")
+        self.assertEqual((status, err), (0, USUAL), out)
+        report = json.loads(out)
+        self.assertEqual(report["bus"], "embedded router")
+        self.assertRegex(report["url"], r"^amqp://127\.0\.0\.1:[0-9]+/$")
+        self.assertEqual(report["url"], report["control"])
+
+    def test_options_that_agents_share_reach_them(self):
+        config = self.here / "oslo.conf"
+        config.write_text("[oslo_messaging_amqp]\naddressing_mode = legacy\n")
+        process = self.running("--topic", "mine", "--unique", "--oslo-config", config, *LONG)
+        lines = [self.processes()[pid] for pid in self.named("ombt-agent")]
+        for line in lines:
+            self.assertIn(" --topic mine --unique --oslo-config %s " % config, line)
+        process.terminate()
+        process.communicate(timeout=PATIENCE)
+        self.assertEqual(self.run_it("--unique", "--topic", "mine", "rpc-call")[0], 0)
+
+    def test_router_and_agents_are_processes_of_their_own_on_a_loopback_port(self):
+        first, second = self.running(), self.start(*LONG)
+        wait_until(lambda: len(self.named("ombt-agent")) == 4, "for the second's agents")
+        urls = set()
+        for pid, line in self.processes().items():
+            words = line.split()
+            with open("/proc/%d/stat" % pid) as file:
+                parent = int(file.read().rsplit(") ", 1)[1].split()[1])
+            if pid not in (first.pid, second.pid):
+                self.assertIn(parent, (first.pid, second.pid))
+            if "--url" in words:
+                urls.add(words[words.index("--url") + 1])
+        self.assertEqual(len(urls), 2)
+        for url in urls:
+            self.assertRegex(url, r"^amqp://127\.0\.0\.1:[0-9]+$")
+        for process in (first, second):
+            process.terminate()
+            process.communicate(timeout=PATIENCE)
+        self.assertEqual(self.processes(), {})
+
+    def test_programs_are_found_on_the_path_too(self):
+        alone = self.programs() / "ombt-controller"
+        self.environment["PATH"] = "%s:/usr/bin:/bin" % BIN
+        status, out, err = self.run_it("rpc-call", program=alone)
+        self.assertEqual((status, err), (0, USUAL), out)
+
+    # ---- how it ends -----------------------------------------------------------------------------
+
+    def test_a_signal_in_the_run_leaves_nothing(self):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            with self.subTest(number):
+                process = self.running()
+                process.send_signal(number)
+                out, err = process.communicate(timeout=PATIENCE)
+                self.assertEqual((process.returncode, out), (1, ""), err)
+                self.assertEqual(err, USUAL + "ombt-controller: interrupted\n")
+                self.assertEqual(self.processes(), {})
+
+    def test_ctrl_c_of_a_terminal_leaves_nothing(self):
+        process = self.running(start_new_session=True)
+        os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=PATIENCE)
+        self.assertEqual(process.returncode, 1, err)
+        self.assertEqual(err, USUAL + "ombt-controller: interrupted\n")
+        self.assertEqual(self.processes(), {})
+
+    def test_killed_it_leaves_nothing_either(self):
+        process = self.running()
+        process.kill()
+        process.communicate(timeout=PATIENCE)
+        wait_until(lambda: not self.processes(), "for the kernel to end them")
+
+    def test_a_signal_at_any_moment_of_the_start_leaves_nothing(self):
+        for number in (signal.SIGINT, signal.SIGKILL):
+            for step in range(12):
+                process = self.start(*LONG)
+                time.sleep(step * 0.02)
+                process.send_signal(number)
+                process.communicate(timeout=PATIENCE)
+                self.assertIn(process.returncode, (-number, 1))
+                wait_until(lambda: not self.processes(), "nothing to be left")
+
+    def test_an_agent_that_ends_in_the_run_is_named(self):
+        process = self.running("--timeout", 2, *LONG)
+        server = [pid for pid in self.named("ombt-agent")
+                  if "--rpc-server" in self.processes()[pid]]
+        os.kill(server[0], signal.SIGKILL)
+        time.sleep(0.2)
+        process.terminate()
+        _, err = process.communicate(timeout=PATIENCE)
+        self.assertEqual(process.returncode, 1, err)
+        self.assertIn("ombt-controller: ombt-agent ended by itself (signal 9)\n", err)
+        self.assertEqual(self.processes(), {})
+
+    def test_a_router_that_ends_in_the_run_is_named(self):
+        process = self.running("--timeout", 2, *LONG)
+        os.kill(self.named("ombt-router")[0], signal.SIGKILL)
+        _, err = process.communicate(timeout=PATIENCE)
+        self.assertEqual(process.returncode, 1, err)
+        self.assertIn("ombt-controller: ombt-router ended by itself (signal 9)\n", err)
+        self.assertEqual(self.processes(), {})
+
+    def test_a_program_that_is_missing_is_named(self):
+        folder = self.programs()
+        self.environment["PATH"] = "/usr/bin:/bin"
+        for missing in ("ombt-router", "ombt-agent"):
+            status, out, err = self.run_it("rpc-call", program=folder / "ombt-controller")
+            self.assertEqual((status, out), (1, ""), err)
+            self.assertEqual(err, USUAL + "ombt-controller: %s is missing: it is neither in the "
+                             "folder of this program nor on PATH\n" % missing)
+            shutil.copy2(BIN / "ombt-router", folder)
+
+    def test_programs_that_do_not_start_are_told_of_with_their_own_words(self):
+        folder = self.programs(ombt_router="echo no route >&2; exit 3")
+        controller = folder / "ombt-controller"
+        status, out, err = self.run_it("rpc-call", program=controller)
+        self.assertEqual((status, out), (1, ""), err)
+        self.assertEqual(err, USUAL + "no route\nombt-controller: ombt-router ended before it was "
+                         "ready (exit status 3)\n")
+        (folder / "ombt-router").unlink()
+        shutil.copy2(BIN / "ombt-router", folder)
+        (folder / "ombt-agent").write_text("#!/bin/sh\necho no luck >&2; exit 4\n")
+        (folder / "ombt-agent").chmod(0o755)
+        status, out, err = self.run_it("rpc-call", program=controller)
+        self.assertEqual((status, out), (1, ""), err)
+        self.assertIn("no luck\n", err)
+        self.assertIn("ombt-controller: ombt-agent ended before it was ready (exit status 4)\n",
+                      err)
+
+
+class Never(Case):
+    """Stand-ins for router and agents would leave a file."""
+
+    def setUp(self):
+        super().setUp()
+        self.started = self.here / "started"
+        leave = "touch %s; exit 1" % self.started
+        self.folder_of_programs = self.programs(ombt_router=leave, ombt_agent=leave)
+        # A port that refuses as long as this lives.
+        self.socket = socket.socket()
+        self.addCleanup(self.socket.close)
+        self.socket.bind(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+
+    def check(self, *arguments, program="ombt-controller", status=1, environment=None):
+        self.environment.update(environment or {})
+        found, out, err = self.run_it(*arguments, program=self.folder_of_programs / program)
+        for name in environment or {}:
+            del self.environment[name]
+        if status is not None:
+            self.assertEqual((found, out), (status, ""), err)
+        self.assertNotIn("starting", err)
+        self.assertFalse(self.started.exists())
+        return err
+
+    def check_usual_bus(self, *arguments, **options):
+        """Whoever may listen there."""
+        err = self.check("--timeout", 1, "--debug", "--topic", self.mark, *arguments, status=None,
+                         **options)
+        self.assertIn(" on rabbit://localhost:5672", err)
+
+    def test_the_stand_ins_would_show(self):
+        self.run_it("rpc-call", program=self.folder_of_programs / "ombt-controller")
+        self.assertTrue(self.started.exists())
+
+    def test_a_bus_that_is_named_and_does_not_answer(self):
+        for scheme in ("rabbit", "amqp"):
+            url = "%s://127.0.0.1:%d" % (scheme, self.port)
+            config = self.here / "oslo.conf"
+            config.write_text("[DEFAULT]\ntransport_url = %s\n" % url)
+            test = ("--timeout", 1, "rpc-call")
+            for err in (self.check("--url", url, *test),
+                        self.check("--control", url, *test),
+                        self.check("--oslo-config", config, *test),
+                        self.check(*test, environment={"OMBT_URL": url}),
+                        self.check(*test, environment={"OMBT_CONTROL": url})):
+                self.assertEqual(len(err.splitlines()), 1, err)
+                self.assertIn("127.0.0.1:%d" % self.port, err)
+
+    def test_agents_that_are_expected(self):
+        self.check_usual_bus("--expect", "rpc-client=2", "rpc-call")
+
+    def test_what_is_no_test(self):
+        for task in ("status", "shutdown"):
+            self.check_usual_bus(task)
+
+    def test_settings_that_are_wrong(self):
+        url = "amqp://127.0.0.1:%d" % self.port
+        for arguments, word in (
+                (("rpc-call", "--calls", 0), "--calls"),
+                (("rpc-call", "--rpc-clients", 0), "--rpc-clients"),
+                (("rpc-call", "--rpc-servers", "many"), "--rpc-servers"),
+                (("rpc-call", "--json", "/no/such/folder/file"), "--json"),
+                (("rpc-call", "--oslo-config", "/no/such/file"), "/no/such/file"),
+                (("rpc-call", "--url", url, "--rpc-clients", 3), "--rpc-clients"),
+                (("rpc-call", "--expect", 3, "--rpc-servers", 3), "--rpc-servers"),
+                (("status", "--rpc-clients", 3), "--rpc-clients")):
+            err = self.check(*arguments, status=2)
+            self.assertEqual(len(err.splitlines()), 1, err)
+            self.assertIn(word, err)
+
+    def test_as_ombt_whose_defaults_are_ombts(self):
+        for arguments in (("controller", "rpc-call"), ("controller", "notify"),
+                          ("--url", "", "controller", "rpc-call")):
+            self.check_usual_bus(*arguments, program="ombt")
+        self.check("--timeout", 1, "--topic", self.mark, "rpc", program="ombt", status=None)
+        url = "amqp://127.0.0.1:%d" % self.port
+        self.assertIn(str(self.port), self.check("--timeout", 1, "--url", url, "controller",
+                                                 "rpc-call", program="ombt"))
+
+
+if __name__ == "__main__":
+    wanted = {"test_" + name.replace(" ", "_") for name in sys.argv[2:]}
+    tests = [case(name) for case in (Embedded, Never)
+             for name in unittest.defaultTestLoader.getTestCaseNames(case)
+             if not wanted or name in wanted]
+    if len(tests) < max(1, len(wanted)):
+        sys.exit("no such test: %s" % sorted(wanted))
+    result = unittest.TextTestRunner(verbosity=2).run(unittest.TestSuite(tests))
+    sys.exit(0 if result.wasSuccessful() else 1)
