@@ -167,8 +167,11 @@ std::size_t least_descriptors(const fleet_plan& plan) {
   std::size_t connections = 0;
   switch (plan.bus->topology.mode) {
     case drivers::topology::kind::oslo:
-      for (const auto& agent : plan.agents) connections += links_of(agent.kind, 1);
-      break;
+      if (plan.bus->messaging.url.driver == oslo::driver_kind::rabbit) {
+        for (const auto& agent : plan.agents) connections += links_of(agent.kind, 1);
+        break;
+      }
+      [[fallthrough]];  // AMQP 1.0: a connection an agent, its links are sessions on it
     case drivers::topology::kind::lean:
       connections = plan.agents.size();
       break;

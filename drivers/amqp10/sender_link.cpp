@@ -326,7 +326,7 @@ void sender_link::on_updated(const amqp::event::updated& e) {
   const bool said = e.how.what != kind::none && e.how.what != kind::other;
   if (!said && !e.settled) return;
   if (op == nullptr) return what.settle();
-  if (e.how.what == kind::accepted) {
+  if (e.how.what == kind::accepted || op->told == nullptr) {
     what.settle();
     return all_.over(take_sent(*op), {}, {});
   }

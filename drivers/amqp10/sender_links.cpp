@@ -12,6 +12,9 @@ using std::chrono::seconds;
 /// Messages kept for reuse, and the largest body of one.
 constexpr std::size_t spare_ops = 8;
 constexpr std::size_t spare_body = 4096;
+/// Messages of a link whose outcomes are waited for; above, those that were answered are settled
+/// without, for a bus that never says any.
+constexpr std::size_t most_awaited = 1000;
 
 }  // namespace
 
@@ -64,6 +67,12 @@ void sender_links::submit(std::unique_ptr<send_op> op, const destination& to) {
 void sender_links::abandon(send_op& op) {
   op.told = nullptr;
   if (op.at == send_op::stage::waiting || op.at == send_op::stage::sent) op.on->take_back(op);
+}
+
+void sender_links::answered(send_op& op) {
+  const bool may_wait = op.at == send_op::stage::sent && op.on->sent_.size() <= most_awaited;
+  if (!may_wait) return abandon(op);
+  op.told = nullptr;
 }
 
 void sender_links::abandon_all(const send_owner& owner) {

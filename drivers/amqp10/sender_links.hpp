@@ -14,6 +14,7 @@
 //                |                                        | it what comes later; or no retry left
 //   sent         | rejected, modified, settled without    | failed with the peer's words
 //   sent         | link or connection lost                | failed
+//   sent         | answered, and any outcome              | done; nobody is told
 //
 // A link is attached with its first message once replies have an address, after the peer detached
 // it again link_retry_delay later, and closed when it was idle for default_sender_link_timeout.
@@ -100,7 +101,10 @@ class sender_links final : private io::flushable, private timer_target {
   void recycle(std::unique_ptr<send_op> op);
   /// The owner is no longer interested: a message not sent yet is not sent any more.
   void abandon(send_op& op);
-  /// The same for all messages of an owner.
+  /// The owner has its answer already, and is no longer interested. What was sent is left to the
+  /// bus, whose outcome is on its way: routers that are built on proton write it behind the reply.
+  void answered(send_op& op);
+  /// abandon() for all messages of an owner.
   void abandon_all(const send_owner& owner);
   /// Why a message is not done yet, in words; may be empty.
   std::string why_waiting(const send_op& op) const;

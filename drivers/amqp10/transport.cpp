@@ -311,6 +311,7 @@ void amqp10_transport::on_reply() {
     const std::chrono::duration<double> silence(std::min(mine->monitor_seconds, 1e6));
     return operations_.watch(which, std::chrono::duration_cast<duration>(silence));
   }
+  if (send_op* const sent = std::exchange(mine->sending, nullptr)) sends_.answered(*sent);
   if (reply_ == reply_kind::unreadable) {
     return fail(which, errc::malformed_message, "the reply cannot be read");
   }

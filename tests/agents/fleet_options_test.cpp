@@ -195,6 +195,10 @@ TEST_CASE("The file descriptors that agents need are counted by topology") {
   CHECK(connections("oslo") == 2 * (3 + 2) + 4 + 5 + 1);
   CHECK(connections("lean") == 3 + 2 + 4 + 5 + 1);
   CHECK(connections("shared:3") == 3 * 2 + 1);
+  o.url = "amqp://localhost";  // a connection an agent
+  CHECK(connections("oslo") == 3 + 2 + 4 + 5 + 1);
+  CHECK(connections("lean") == 3 + 2 + 4 + 5 + 1);
+  CHECK(connections("shared:3") == 3 * 2 + 1);
   o.control = false;
   CHECK(connections("shared:3") == 3 * 2);
   const auto plan = make_fleet_plan(o);

@@ -100,6 +100,50 @@ TEST_CASE("a reply that nobody waits for is refused as undeliverable, and credit
   REQUIRE(b.drive([&] { return b.t->counters().late_replies == 21; }));
 }
 
+TEST_CASE("a reply ends a call; of its request nothing is said but by the bus") {
+  amqp10_bed b([](auto& w) { w.messaging.amqp.link_retry_delay = 60; });
+  b.bus.says = simply(amqp::outcome::kind::other);
+  b.call(1);
+  b.bus.answer(b.message(0), R"({"response": 1})");
+  REQUIRE(b.done(1));
+  CHECK(!b.all[0].error);
+  b.settle();
+  REQUIRE(b.bus.verdicts.empty());
+  SECTION("whatever that is, the next call does not wait") {
+    const auto what = GENERATE(amqp::outcome::kind::accepted, amqp::outcome::kind::released,
+                               amqp::outcome::kind::rejected);
+    b.bus.settle(b.message(0), simply(what));
+    b.settle();
+    b.call(2);
+    b.bus.answer(b.message(1), R"({"response": "two"})");
+    REQUIRE(b.done(2));
+    CHECK(b.all[1].result == "two");
+    CHECK(b.bus.verdicts.empty());
+  }
+  SECTION("the connection may be lost, or closed, before") {
+    if (GENERATE(true, false)) {
+      b.bus.drop_all();
+      REQUIRE(b.drive([&] { return b.bus.opened == 2; }));
+    }
+    b.t.reset();
+    b.settle();
+    CHECK(b.all.size() == 1);
+  }
+}
+
+TEST_CASE("a bus that never says what became of requests is not waited for without bound") {
+  amqp10_bed b;
+  b.bus.says = simply(amqp::outcome::kind::other);
+  b.bus.credit = 2000;
+  for (std::size_t i = 0; i < 1010; ++i) {
+    b.call(i);
+    b.bus.answer(b.message(i), R"({"response": 1})");
+    REQUIRE(b.done(i + 1));
+  }
+  REQUIRE(b.drive([&] { return b.bus.verdicts.size() == 10; }));
+  CHECK(b.bus.verdicts[0].what == amqp::outcome::kind::none);
+}
+
 TEST_CASE("heartbeats keep a monitored call, silence ends it") {
   amqp10_bed b;
   drivers::call_options options = b.within(seconds{60});
