@@ -249,6 +249,18 @@ stream::stream(asio::ip::tcp::socket socket) : socket_(std::move(socket)) {
   socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
 }
 
+stream::stream(asio::io_context& on, const loose_socket& socket)
+    : stream(asio::ip::tcp::socket(on, socket.protocol, socket.descriptor)) {}
+
+std::optional<loose_socket> stream::release() {
+  error_code error;
+  const asio::ip::tcp protocol = socket_.local_endpoint(error).protocol();
+  if (error) return std::nullopt;
+  const int descriptor = socket_.release(error);
+  if (error) return std::nullopt;
+  return loose_socket{protocol, descriptor};
+}
+
 stream::~stream() { close(); }
 
 void stream::start_tls(const tls_settings& settings, const std::string& host) {

@@ -8,6 +8,7 @@
 #include <boost/asio/ip/tcp.hpp>
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -52,10 +53,18 @@ struct io_result {
   error_code error;  ///< with failed
 };
 
+/// A connected socket that is on no loop; whoever has it passes it to a stream.
+struct loose_socket {
+  asio::ip::tcp protocol;
+  int descriptor;
+};
+
 class stream {
  public:
   /// Takes a connected socket and makes it non-blocking with TCP_NODELAY.
   explicit stream(asio::ip::tcp::socket socket);
+  /// Puts a socket on a loop, on whose thread it is called.
+  stream(asio::io_context& on, const loose_socket& socket);
   ~stream();
   stream(const stream&) = delete;
   stream& operator=(const stream&) = delete;
@@ -71,6 +80,9 @@ class stream {
 
   asio::ip::tcp::socket& socket() noexcept { return socket_; }
   void close() noexcept;
+  /// Takes the socket off its loop, for another one's; the stream is as closed. Nothing where that
+  /// cannot be.
+  std::optional<loose_socket> release();
 
  private:
   io_result tls_result(int outcome);

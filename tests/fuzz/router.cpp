@@ -7,7 +7,9 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
+#include <functional>
 #include <string_view>
+#include <vector>
 
 namespace {
 
@@ -20,7 +22,7 @@ class hostile final : private peer::host {
   explicit hostile(test::bed& at)
       : bed_(at),
         engine_(at.server, "router", "", "", false, now),
-        peer_(at.router(), *this, at.limits) {}
+        peer_(at.part(0), *this, at.limits) {}
 
   void say(std::string_view bytes) {
     while (!bytes.empty() && !over_) {
@@ -48,6 +50,7 @@ class hostile final : private peer::host {
   }
   void wake() override {}
   void on_opened() override {}
+  void hold(bool) override {}
   void on_closed(const amqp::event::closed&) override { over_ = true; }
 
   test::bed& bed_;
@@ -56,15 +59,17 @@ class hostile final : private peer::host {
   bool over_ = false;
 };
 
-}  // namespace
-
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+/// With several cores most of what it says goes to another one.
+void converse(std::string_view said, std::size_t cores) {
   core_limits limits;
   limits.queue_bytes = 10'000;
   limits.buffer_messages = 5;
   limits.unsent_bytes = 5000;
-  test::bed router(limits);
-  const management answering(router.router());
+  test::bed router(limits, {}, cores);
+  std::vector<const core*> all;
+  for (std::size_t i = 0; i < cores; ++i) all.push_back(&router.part(i));
+  const management answering(router.part(0), all,
+                             [](const std::function<void()>& work) { work(); });
   router.server.max_frame_size = 4096;
   router.server.message_limit = 20'000;
   router.limits.links = 20;
@@ -83,7 +88,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::size_t links = router.router().links();
   {
     hostile other(router);
-    other.say({reinterpret_cast<const char*>(data), size});
+    other.say(said);
   }
   router.run();
   left.send(from, "t", "unharmed", false);
@@ -92,5 +97,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                     !from.outcomes.empty() && from.outcomes.back() == "t: accepted" &&
                     router.router().links() == links;
   if (!well) std::abort();
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  for (const std::size_t cores : {1, 3}) {
+    converse({reinterpret_cast<const char*>(data), size}, cores);
+  }
   return 0;
 }

@@ -76,7 +76,13 @@ void connection::write_done(std::size_t n, drivers::time_point now) {
   }
   if (unwritten_ >= little_unwritten) return;
   peer_.on_writable();
-  if (pump_->is_paused()) pump_->resume();
+  if (pump_->is_paused() && !held_) pump_->resume();
+}
+
+void connection::hold(bool now) {
+  held_ = now;
+  if (held_) return pump_->pause();
+  if (unwritten_ <= most_unwritten) pump_->resume();
 }
 
 void connection::on_bytes() {

@@ -6,7 +6,8 @@
 //   state       what                                     next
 //   handshake   AMQP's open came in time                 open
 //   handshake   the time is over, or the peer is gone    over
-//   open        too much waits for the socket            open, not read from until half is written
+//   open        too much waits for the socket            open, not read from until less does
+//   open        too much waits for another thread        open, not read from until less does
 //   open        close, silence, an error, the end        closing
 //   closing     all is written, or 2 s are over          over
 
@@ -66,6 +67,7 @@ class connection final : public std::enable_shared_from_this<connection>,
 
   void wake() override;
   void on_opened() override;
+  void hold(bool now) override;
   void on_closed(const amqp::event::closed& why) override;
   void on_timer(std::uint64_t tag) override;
   void set_limit(drivers::duration after);
@@ -81,6 +83,7 @@ class connection final : public std::enable_shared_from_this<connection>,
   drivers::loop::timer_id limit_timer_ = 0;
   drivers::loop::timer_id tick_timer_ = 0;
   std::size_t unwritten_ = 0;  ///< at the last look
+  bool held_ = false;
   state state_ = state::handshake;
 };
 

@@ -15,20 +15,28 @@ constexpr std::string_view management_name = "$management";
 
 // Links know their places among those of their address. Receivers keep their order: "closest" means
 // the first.
-void take_out(std::vector<in_link*>& from, const in_link& gone) {
+void erase(std::vector<in_link*>& from, const in_link& gone) {
   from[gone.index] = from.back();
   from[gone.index]->index = gone.index;
   from.pop_back();
 }
-void take_out(std::vector<out_link*>& from, const out_link& gone) {
+void erase(std::vector<out_link*>& from, const out_link& gone) {
   from.erase(from.begin() + static_cast<std::ptrdiff_t>(gone.index));
   for (std::size_t i = gone.index; i < from.size(); ++i) from[i]->index = i;
 }
 
 }  // namespace
 
-core::core(std::string id, address_rules rules, core_limits limits)
-    : id_(std::move(id)), rules_(std::move(rules)), limits_(limits) {}
+core::core(std::string id, address_rules rules, core_limits limits, core_place place)
+    : id_(std::move(id)),
+      rules_(std::move(rules)),
+      limits_(limits),
+      index_(place.index),
+      said_(place.threads, std::move(place.wanted)),
+      outpost_(said_, {limits.unsent_bytes, limits.untaken_bytes}),
+      taken_(place.threads),
+      last_peer_(place.index),
+      last_link_(place.index) {}
 
 core::~core() = default;
 
@@ -37,10 +45,13 @@ core::~core() = default;
 
 std::uint64_t core::add(peer& one) {
   peers_.push_back(&one);
-  return ++last_peer_;
+  return last_peer_ += threads();
 }
 
-void core::remove(peer& one) { std::erase(peers_, &one); }
+void core::remove(peer& one) {
+  std::erase(peers_, &one);
+  outpost_.forget(one);
+}
 
 /// The router's own address under its other names.
 std::string_view core::plain(std::string_view name) const noexcept {
@@ -56,6 +67,12 @@ std::string_view core::plain(std::string_view name) const noexcept {
     own.remove_prefix(1);
   }
   return own == management_name ? own : name;
+}
+
+std::size_t core::home_of(std::string_view name) const noexcept {
+  if (threads() == 1) return 0;
+  name = plain(name);
+  return name == management_name ? 0 : std::hash<std::string_view>{}(name) % threads();
 }
 
 address& core::find_or_make(std::string_view name) {
@@ -81,48 +98,69 @@ void core::leave_if_empty(address& at) {
   addresses_.erase(std::string_view(at.name));
 }
 
+/// One whose home is here: its receiver is.
 std::string core::make_address() {
   static thread_local std::random_device random;
   constexpr char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz+_";
-  std::string name = "amqp:/_topo/0/" + id_ + "/temp.";
-  for (int word = 0; word < 4; ++word) {
-    auto bits = random();
-    for (int i = 0; i < 5; ++i, bits >>= 6) name += digits[bits & 63];
+  for (;;) {
+    std::string name = "amqp:/_topo/0/" + id_ + "/temp.";
+    for (int word = 0; word < 4; ++word) {
+      auto bits = random();
+      for (int i = 0; i < 5; ++i, bits >>= 6) name += digits[bits & 63];
+    }
+    if (home_of(name) == index_) return name;
   }
-  return name;
 }
 
-in_link& core::attach_sender(peer& owner, amqp::link wire, std::string_view name) {
-  auto* const made = new in_link;
-  made->id = next_link_id();
+template <class State>
+void core::attach(peer& owner, amqp::link wire, std::string_view name,
+                  std::unique_ptr<State> made) {
+  made->id = last_link_ += threads();
   made->wire = wire;
   made->owner = &owner;
-  address& at = find_or_make(name);
-  made->at = &at;
-  made->index = at.senders.size();
-  at.senders.push_back(made);
-  ++links_;
-  wire.set_user(made);
-  replenish(*made);
-  return *made;
+  made->thread = index_;
+  const std::size_t home = home_of(name);
+  if (home != index_) return outpost_.attach(std::move(made), home, name);
+  State& state = *made.release();
+  owner.add(state);
+  put(state, name);
 }
 
-out_link& core::attach_receiver(peer& owner, amqp::link wire, std::string_view name) {
-  auto* const made = new out_link;
-  made->id = next_link_id();
-  made->wire = wire;
-  made->owner = &owner;
+void core::attach_sender(peer& owner, amqp::link wire, std::string_view name) {
+  attach(owner, wire, name, std::make_unique<in_link>());
+}
+
+void core::attach_receiver(peer& owner, amqp::link wire, std::string_view name) {
+  auto made = std::make_unique<out_link>();
   made->sends_settled = wire.peer_sender_mode() == amqp::settle_mode::settled;
-  address& at = find_or_make(name);
-  made->at = &at;
-  made->index = at.receivers.size();
-  at.receivers.push_back(made);
-  ++links_;
-  wire.set_user(made);
-  return *made;
+  attach(owner, wire, name, std::move(made));
 }
 
-void core::detach(in_link& gone) {
+void core::put(in_link& made, std::string_view name) {
+  address& at = find_or_make(name);
+  made.at = &at;
+  made.index = at.senders.size();
+  at.senders.push_back(&made);
+  ++links_;
+  replenish(made);
+}
+
+void core::put(out_link& made, std::string_view name) {
+  address& at = find_or_make(name);
+  made.at = &at;
+  made.index = at.receivers.size();
+  at.receivers.push_back(&made);
+  ++links_;
+}
+
+void core::detach(attached& gone) {
+  if (gone.stub) return outpost_.detach(gone);
+  const bool receives = gone.wire.is_sender();
+  gone.owner->remove(gone);
+  receives ? take_out(static_cast<out_link&>(gone)) : take_out(static_cast<in_link&>(gone));
+}
+
+void core::take_out(in_link& gone) {
   address& at = *gone.at;
   while (!gone.flights.empty()) {
     flight* const one = gone.flights.front();
@@ -135,35 +173,30 @@ void core::detach(in_link& gone) {
     forget(one);
   }
   if (at.starved.is_in_one(gone)) at.starved.remove(gone);
-  take_out(at.senders, gone);
+  erase(at.senders, gone);
   --links_;
-  gone.wire.set_user(nullptr);
   delete &gone;
   leave_if_empty(at);
 }
 
-void core::detach(out_link& gone) {
+void core::take_out(out_link& gone) {
   address& at = *gone.at;
   set_free(gone, 0);
   at.window -= gone.window;
-  if (gone.stuffed) gone.owner->stuffed.remove(gone);
-  take_out(at.receivers, gone);
+  if (gone.stuffed && gone.far == nullptr) gone.owner->stuffed.remove(gone);
+  erase(at.receivers, gone);
   const amqp::outcome failed{amqp::outcome::kind::modified, true, false, {}, {}};
   while (!gone.flights.empty()) {
     flight* const one = gone.flights.front();
     gone.flights.remove(*one);
     if (one->from != nullptr) {
       one->from->flights.remove(*one);
-      one->in.settle(failed);
-      one->from->owner->wake();
-      count(failed, one->from->counts);
-      count(failed, totals_);
+      tell(*one->from, one->in, failed);
     }
     forget(one);
   }
   if (at.receivers.empty()) drop_waiting(at);
   --links_;
-  gone.wire.set_user(nullptr);
   delete &gone;
   leave_if_empty(at);
 }
@@ -176,9 +209,13 @@ void core::set_free(out_link& on, int credit) {
   on.free = credit;
 }
 
-void core::on_credit(out_link& on) {
+void core::on_credit(attached& on) {
+  if (on.stub) return outpost_.on_credit(static_cast<far_receiver&>(on));
+  on_own_credit(static_cast<out_link&>(on), on.wire.credit());
+}
+
+void core::on_own_credit(out_link& on, int credit) {
   address& at = *on.at;
-  const int credit = on.wire.credit();
   set_free(on, on.stuffed ? 0 : credit);
   const int window = std::min(credit, 1 << 20) + static_cast<int>(on.flights.size());
   at.window += window - on.window;
@@ -188,6 +225,7 @@ void core::on_credit(out_link& on) {
 }
 
 void core::on_writable(peer& one) {
+  outpost_.on_writable(one);
   while (!one.stuffed.empty()) {
     out_link& on = *one.stuffed.front();
     one.stuffed.remove(on);
@@ -209,9 +247,9 @@ void core::go_on(address& at) {
     in_link* const from = one->from;
     const std::string text = std::exchange(one->text, {});
     if (from != nullptr) --from->queued;
-    if (one->settled || to->sends_settled) {
+    if (one->in.settled || to->sends_settled) {
       if (from != nullptr) from->flights.remove(*one);
-      if (!one->settled) accept(*from, one->in);
+      if (!one->in.settled) accept(*from, one->in);
       forget(one);
       send(*to, nullptr, text, true);
     } else {
@@ -237,18 +275,17 @@ int core::window_of(const address& at) const noexcept {
 void core::replenish(in_link& from) {
   address& at = *from.at;
   const int window = window_of(at);
-  const int missing = window - from.wire.credit_given() - from.queued;
+  const int missing = window - credit_given(from) - from.queued;
   if (missing * 2 < window || at.starved.is_in_one(from)) return;
   const bool always = at.management || at.how == distribution::multicast;
   if (!always && at.free <= 0) return at.starved.push_back(from);
-  from.wire.add_credit(missing);
-  from.owner->wake();
+  give_credit(from, missing);
 }
 
 /// False, and the link is stuffed, if too much waits for its connection.
 bool core::can_take(out_link& one) {
   if (one.free <= 0) return false;
-  if (one.wire.unsent() < limits_.unsent_bytes) return true;
+  if (unsent(one) < limits_.unsent_bytes) return true;
   stuff(one);
   return false;
 }
@@ -256,6 +293,7 @@ bool core::can_take(out_link& one) {
 void core::stuff(out_link& one) {
   one.stuffed = true;
   set_free(one, 0);
+  if (one.far != nullptr) return;  // its thread will tell
   one.owner->stuffed.push_back(one);
   one.owner->wake();
 }
@@ -267,20 +305,23 @@ void core::set_management(std::function<void(std::string_view message)> handler)
   management_ = std::move(handler);
 }
 
-bool core::deliver(std::string_view name, std::string_view message) {
+void core::deliver(std::string_view name, std::string_view message) {
+  if (const std::size_t home = home_of(name); home != index_) {
+    note& said = said_.add(home, note::kind::deliver);
+    said.text = name;
+    said.more = message;
+    return;
+  }
   const auto found = addresses_.find(plain(name));
-  if (found == addresses_.end() || found->second->receivers.empty()) return false;
+  if (found == addresses_.end() || found->second->receivers.empty()) return;
   address& at = *found->second;
   if (at.how == distribution::multicast) {
     cast_out(at, message);
   } else if (out_link* const to = at.queue.empty() ? choose(at) : nullptr) {
     send(*to, nullptr, message, true);
   } else if (at.queue_bytes + message.size() <= limits_.queue_bytes) {
-    wait(at, nullptr, {}, message, true);
-  } else {
-    return false;
+    wait(at, nullptr, {{}, nullptr, true}, message);
   }
-  return true;
 }
 
 flight* core::make_flight() {

@@ -3,6 +3,7 @@
 
 #include "tools/router/peer.hpp"
 
+#include <algorithm>
 #include <array>
 
 namespace ombt::tools::router {
@@ -24,46 +25,69 @@ value enabled(const entity&) { return std::string_view("enabled"); }
 
 constexpr std::string_view router_type = "org.apache.qpid.dispatch.router";
 
+const core& first(const entity& e) { return *e.cores->front(); }
+
+template <class Count>
+std::uint64_t sum(const entity& e, Count&& count) {
+  std::uint64_t all = 0;
+  for (const core* const one : *e.cores) all += count(*one);
+  return all;
+}
+
+template <std::uint64_t message_counts::*Which>
+value total(const entity& e) {
+  return sum(e, [](const core& one) { return one.totals().*Which; });
+}
+
 std::vector<attribute> router_attributes() {
   return {
-      {"name", [](const entity& e) -> value { return std::string_view(e.router->id()); }},
+      {"name", [](const entity& e) -> value { return std::string_view(first(e).id()); }},
       {"identity", [](const entity&) -> value { return std::string_view("1"); }},
-      {"id", [](const entity& e) -> value { return std::string_view(e.router->id()); }},
+      {"id", [](const entity& e) -> value { return std::string_view(first(e).id()); }},
       {"type", [](const entity&) -> value { return router_type; }},
       {"mode", [](const entity&) -> value { return std::string_view("standalone"); }},
       {"area", none},
       {"version", [](const entity&) -> value { return std::string_view(OMBT_VERSION); }},
       {"addrCount",
-       [](const entity& e) -> value { return std::uint64_t{e.router->addresses().size()}; }},
-      {"linkCount", [](const entity& e) -> value { return std::uint64_t{e.router->links()}; }},
+       [](const entity& e) -> value {
+         return sum(e, [](const core& one) { return one.addresses().size(); });
+       }},
+      {"linkCount",
+       [](const entity& e) -> value {
+         return sum(e, [](const core& one) { return one.links(); });
+       }},
       {"nodeCount", zero},
       {"linkRouteCount", zero},
       {"autoLinkCount", zero},
       {"connectionCount",
        [](const entity& e) -> value {
-         std::uint64_t open = 0;
-         for (const peer* const one : e.router->all_peers()) open += one->is_open() ? 1 : 0;
-         return open;
+         return sum(e, [](const core& one) {
+           return std::count_if(one.all_peers().begin(), one.all_peers().end(),
+                                [](const peer* p) { return p->is_open(); });
+         });
        }},
-      {"presettledDeliveries",
-       [](const entity& e) -> value { return e.router->totals().presettled; }},
-      {"droppedPresettledDeliveries",
-       [](const entity& e) -> value { return e.router->totals().dropped_presettled; }},
-      {"acceptedDeliveries", [](const entity& e) -> value { return e.router->totals().accepted; }},
-      {"rejectedDeliveries", [](const entity& e) -> value { return e.router->totals().rejected; }},
-      {"releasedDeliveries", [](const entity& e) -> value { return e.router->totals().released; }},
-      {"modifiedDeliveries", [](const entity& e) -> value { return e.router->totals().modified; }},
+      {"presettledDeliveries", total<&message_counts::presettled>},
+      {"droppedPresettledDeliveries", total<&message_counts::dropped_presettled>},
+      {"acceptedDeliveries", total<&message_counts::accepted>},
+      {"rejectedDeliveries", total<&message_counts::rejected>},
+      {"releasedDeliveries", total<&message_counts::released>},
+      {"modifiedDeliveries", total<&message_counts::modified>},
       {"deliveriesDelayed1Sec", zero},
       {"deliveriesDelayed10Sec", zero},
       {"deliveriesStuck", zero},
-      {"deliveriesIngress", [](const entity& e) -> value { return e.router->entered(); }},
-      {"deliveriesEgress", [](const entity& e) -> value { return e.router->left(); }},
+      {"deliveriesIngress",
+       [](const entity& e) -> value {
+         return sum(e, [](const core& one) { return one.entered(); });
+       }},
+      {"deliveriesEgress",
+       [](const entity& e) -> value { return sum(e, [](const core& one) { return one.left(); }); }},
       {"deliveriesTransit", zero},
       {"deliveriesIngressRouteContainer", zero},
       {"deliveriesEgressRouteContainer", zero},
       {"deliveriesRedirectedToFallback", zero},
       {"linksBlocked", small_zero},
-      {"workerThreads", [](const entity&) -> value { return std::int64_t{1}; }},
+      {"workerThreads",
+       [](const entity& e) -> value { return static_cast<std::int64_t>(e.cores->size()); }},
       {"uptimeSeconds",
        [](const entity& e) -> value { return static_cast<std::uint32_t>(e.now - e.started); }},
       {"memoryUsage", none},
@@ -157,7 +181,7 @@ std::vector<attribute> link_attributes() {
       {"owningAddr", [](const entity& e) -> value { return key_of(*link_of(e).at); }},
       {"capacity",
        [](const entity& e) -> value {
-         return static_cast<std::uint32_t>(e.router->limits().link_capacity);
+         return static_cast<std::uint32_t>(first(e).limits().link_capacity);
        }},
       {"peer", none},
       {"undeliveredCount",
@@ -237,38 +261,55 @@ std::vector<attribute> address_attributes() {
 // ---- Lists
 // ---------------------------------------------------------------------------------------
 
-std::vector<entity> list_connections(const entity& first) {
+std::vector<entity> list_connections(const entity& common) {
   std::vector<entity> rows;
-  for (const peer* const one : first.router->all_peers()) {
-    if (!one->is_open()) continue;
-    rows.push_back(first);
-    rows.back().connection = one;
-  }
-  return rows;
-}
-
-std::vector<entity> list_links(const entity& first) {
-  std::vector<entity> rows;
-  for (const peer* const one : first.router->all_peers()) {
-    for (const in_link* link = one->senders.front(); link != nullptr;
-         link = one->senders.after(*link)) {
-      rows.push_back(first);
-      rows.back().sender = link;
-    }
-    for (const out_link* link = one->receivers.front(); link != nullptr;
-         link = one->receivers.after(*link)) {
-      rows.push_back(first);
-      rows.back().receiver = link;
+  for (const core* const part : *common.cores) {
+    for (const peer* const one : part->all_peers()) {
+      if (!one->is_open()) continue;
+      rows.push_back(common);
+      rows.back().connection = one;
     }
   }
   return rows;
 }
 
-std::vector<entity> list_addresses(const entity& first) {
+/// The state of a link, or null: the thread of its address has not heard of it yet.
+template <class Link, class Stub>
+const Link* state_of(const attached& one) {
+  const auto* const state =
+      one.stub ? static_cast<const Stub&>(one).there : static_cast<const Link*>(&one);
+  return state->at != nullptr ? state : nullptr;
+}
+
+std::vector<entity> list_links(const entity& common) {
   std::vector<entity> rows;
-  for (const auto& [name, one] : first.router->addresses()) {
-    rows.push_back(first);
-    rows.back().at = one.get();
+  for (const core* const part : *common.cores) {
+    for (const peer* const owner : part->all_peers()) {
+      for (auto* one = owner->senders.front(); one != nullptr; one = owner->senders.after(*one)) {
+        const auto* const link = state_of<in_link, far_sender>(*one);
+        if (link == nullptr) continue;
+        rows.push_back(common);
+        rows.back().sender = link;
+      }
+      for (auto* one = owner->receivers.front(); one != nullptr;
+           one = owner->receivers.after(*one)) {
+        const auto* const link = state_of<out_link, far_receiver>(*one);
+        if (link == nullptr) continue;
+        rows.push_back(common);
+        rows.back().receiver = link;
+      }
+    }
+  }
+  return rows;
+}
+
+std::vector<entity> list_addresses(const entity& common) {
+  std::vector<entity> rows;
+  for (const core* const part : *common.cores) {
+    for (const auto& [name, one] : part->addresses()) {
+      rows.push_back(common);
+      rows.back().at = one.get();
+    }
   }
   return rows;
 }

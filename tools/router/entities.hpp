@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 // The entities that management tells of and their attributes, under qpid-dispatch 1.19's names and
-// in its order. Reads the core, changes nothing. One thread.
+// in its order. Reads the cores, changes nothing. One thread.
 // Source: qpid-dispatch 1.19, python/qpid_dispatch/management/qdrouter.json.
 
 #include "tools/router/core.hpp"
@@ -24,7 +24,7 @@ using attribute_value = std::variant<no_value, bool, std::uint32_t, std::uint64_
 
 /// What one row is about; the others are null.
 struct entity {
-  const core* router = nullptr;
+  const std::vector<const core*>* cores = nullptr;  ///< the router's, none of which runs meanwhile
   const peer* connection = nullptr;
   const in_link* sender = nullptr;
   const out_link* receiver = nullptr;

@@ -3,6 +3,11 @@
 
 namespace ombt::tools::router {
 
+bool is_over(const amqp::outcome& how, bool settled) noexcept {
+  using kind = amqp::outcome::kind;
+  return settled || (how.what != kind::none && how.what != kind::other);
+}
+
 void count(const amqp::outcome& how, message_counts& in) noexcept {
   switch (how.what) {
     case amqp::outcome::kind::rejected:

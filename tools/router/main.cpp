@@ -73,6 +73,9 @@ int main(int argc, char** argv) {
   app.add_flag("--anonymous", options.anonymous,
                "no login although --host is an address that other machines reach");
   app.add_option("--id", options.id, "the router's name (default: ombt-router-PID)");
+  number("--threads", options.threads, 1, 64,
+         "I/O threads that connections are spread over "
+         "(default 1)");
   number("--max-connections", options.connections, 1, 1e9,
          "connections at once; more are closed (default: as many as files may be open)");
   number("--max-sessions", options.sessions, 1, 32768, "sessions a connection (default 32768)");

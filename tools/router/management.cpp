@@ -20,6 +20,7 @@
 #include <map>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace ombt::tools::router {
@@ -144,7 +145,11 @@ proton::value answer_of(const entity_type& type, question& asked, const entity& 
 
 }  // namespace
 
-management::management(core& of) : core_(of), started_(seconds_now()) {
+management::management(core& of, std::vector<const core*> all, pause while_all_wait)
+    : core_(of),
+      all_(std::move(all)),
+      while_all_wait_(std::move(while_all_wait)),
+      started_(seconds_now()) {
   core_.set_management([this](std::string_view request) { answer(request); });
 }
 
@@ -169,11 +174,10 @@ void management::answer(std::string_view request) try {
     status(404, "Not Found: no such entity type here");
   } else {
     entity router;
-    router.router = &core_;
+    router.cores = &all_;
     router.now = seconds_now();
     router.started = started_;
-    const proton::value body = answer_of(*type, asked, router);
-    reply.body(body);
+    while_all_wait_([&] { reply.body(answer_of(*type, asked, router)); });
     status(200, "OK");
   }
   const std::vector<char> bytes = reply.encode();

@@ -19,8 +19,9 @@ struct router_options {
   address_rules addresses;
   std::string users_file;  ///< empty: nobody has to log in
   bool anonymous = false;  ///< without users on an address that is not loopback
-  std::chrono::milliseconds handshake_time{10'000};      ///< from TCP's connection to AMQP's open
-  std::chrono::milliseconds idle_time{16'000};           ///< a peer silent for longer is dropped
+  std::chrono::milliseconds handshake_time{10'000};  ///< from TCP's connection to AMQP's open
+  std::chrono::milliseconds idle_time{16'000};       ///< a peer silent for longer is dropped
+  std::size_t threads = 1;
   std::size_t connections = 0;                           ///< 0: as many as files may be open
   std::uint32_t sessions = 32768;                        ///< a connection
   std::size_t links = 65536;                             ///< a connection

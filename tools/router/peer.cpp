@@ -73,8 +73,7 @@ void peer::open_receiver(amqp::link on) {
     return on.refuse("amqp:invalid-field", "an address above 2,048 bytes");
   }
   on.accept(source, on.peer_target());
-  out_link& made = core_.attach_receiver(*this, on, source.address);
-  receivers.push_back(made);
+  core_.attach_receiver(*this, on, source.address);
 }
 
 /// The peer wants to send.
@@ -93,22 +92,22 @@ void peer::open_sender(amqp::link on) {
     return on.refuse("amqp:invalid-field", "an address above 2,048 bytes");
   }
   on.accept(on.peer_source(), target);
-  in_link& made = core_.attach_sender(*this, on, target.address);
-  senders.push_back(made);
+  core_.attach_sender(*this, on, target.address);
+}
+
+void peer::add(attached& one) {
+  (one.wire.is_sender() ? receivers : senders).push_back(one);
+  one.wire.set_user(&one);
+}
+
+void peer::remove(attached& one) {
+  (one.wire.is_sender() ? receivers : senders).remove(one);
+  one.wire.set_user(nullptr);
 }
 
 /// Forgets a link's state; without effect on one that was refused.
 void peer::drop(amqp::link on) {
-  if (on.user() == nullptr) return;
-  if (on.is_sender()) {
-    auto& mine = *static_cast<out_link*>(on.user());
-    receivers.remove(mine);
-    core_.detach(mine);
-  } else {
-    auto& mine = *static_cast<in_link*>(on.user());
-    senders.remove(mine);
-    core_.detach(mine);
-  }
+  if (on.user() != nullptr) core_.detach(*static_cast<attached*>(on.user()));
 }
 
 void peer::drop_all() {
@@ -131,7 +130,7 @@ void peer::operator()(const amqp::event::oversized& e) {
 
 void peer::operator()(const amqp::event::credit& e) {
   if (e.on.user() == nullptr) return;
-  auto& mine = *static_cast<out_link*>(e.on.user());
+  auto& mine = *static_cast<attached*>(e.on.user());
   core_.on_credit(mine);
   if (!e.drain) return;
   amqp::link on = e.on;
@@ -145,13 +144,17 @@ void peer::operator()(const amqp::event::credit& e) {
 
 void peer::operator()(const amqp::event::delivered& e) {
   if (e.on.user() == nullptr) return;
-  core_.on_message(*static_cast<in_link*>(e.on.user()), e.what, e.message);
+  core_.on_message(*static_cast<attached*>(e.on.user()), e.what, e.message);
 }
 
 void peer::operator()(const amqp::event::updated& e) {
-  auto* const mine = static_cast<flight*>(e.what.user());
-  if (mine == nullptr) return;
-  core_.on_update(*mine, e.how, e.settled);
+  if (e.what.user() == nullptr || e.what.on().user() == nullptr) return;
+  const auto& on = *static_cast<attached*>(e.what.on().user());
+  if (e.what.on().is_sender()) {
+    core_.on_update(on, e.what.user(), e.how, e.settled);
+  } else {
+    core_.on_given_up(on, e.what.user());
+  }
 }
 
 }  // namespace ombt::tools::router

@@ -5,6 +5,7 @@
 // no socket. One thread.
 
 #include "tools/router/core.hpp"
+#include "tools/router/outpost.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -25,6 +26,8 @@ class peer {
     /// The engine has something to write.
     virtual void wake() = 0;
     virtual void on_opened() = 0;
+    /// true: what the peer says is too much for now, it is not to be read; false: it may again.
+    virtual void hold(bool now) = 0;
     /// The engine's last event.
     virtual void on_closed(const amqp::event::closed& why) = 0;
 
@@ -39,6 +42,11 @@ class peer {
   peer& operator=(const peer&) = delete;
 
   void wake() { host_.wake(); }
+  void hold(bool now) {
+    held_ = now;
+    host_.hold(now);
+  }
+  bool is_held() const noexcept { return held_; }
   /// What waited for the socket is written.
   void on_writable() { core_.on_writable(*this); }
 
@@ -54,6 +62,10 @@ class peer {
   void operator()(const amqp::event::updated& e);
   void operator()(const amqp::event::oversized& e);
 
+  /// A link's state, which hangs on its engine's link from then on.
+  void add(attached& one);
+  void remove(attached& one);
+
   // What management tells
   std::uint64_t number() const noexcept { return number_; }
   bool is_open() const noexcept { return open_; }
@@ -63,9 +75,10 @@ class peer {
   std::string mechanism;   ///< likewise, once opened
   std::int64_t since = 0;  ///< when it connected, seconds of a steady clock
 
-  chain<in_link, &in_link::among_owned> senders;
-  chain<out_link, &out_link::among_owned> receivers;
-  chain<out_link, &out_link::among_stuffed> stuffed;  ///< the core's
+  chain<attached, &attached::among_owned> senders;
+  chain<attached, &attached::among_owned> receivers;
+  chain<out_link, &out_link::among_stuffed> stuffed;    ///< the core's
+  chain<far_receiver, &far_receiver::among_slow> slow;  ///< the outpost's
 
  private:
   void open_receiver(amqp::link on);
@@ -81,6 +94,7 @@ class peer {
   std::string container_;
   std::string user_;
   bool open_ = false;
+  bool held_ = false;
 };
 
 }  // namespace ombt::tools::router

@@ -7,6 +7,7 @@
 #include "drivers/io/context.hpp"
 
 #include <algorithm>
+#include <latch>
 #include <unistd.h>
 #include <utility>
 #include <vector>
@@ -66,8 +67,6 @@ server::server(drivers::loop& on, const router_options& options)
       options_(options),
       users_(options.users_file.empty() ? users() : users::read(options.users_file)),
       settings_(settings_of(options, users_)),
-      core_(settings_.container, options.addresses),
-      management_(core_),
       most_connections_(connections_of(options)) {
   if (!options.anonymous && options.users_file.empty() &&
       !drivers::io::acceptor::is_loopback(on.context(), options.host)) {
@@ -75,19 +74,42 @@ server::server(drivers::loop& on, const router_options& options)
                               " is no loopback address: others reach it, so it needs --users FILE "
                               "(or --anonymous, if everyone may use it)");
   }
+  std::vector<shard*> all;
+  std::vector<const core*> cores;
+  for (std::size_t i = 0; i < options.threads; ++i) {
+    if (i != 0) workers_.push_back(std::make_unique<worker>());
+    drivers::loop& its = i == 0 ? loop_ : workers_.back()->loop;
+    shards_.push_back(std::make_unique<shard>(its, settings_, options.addresses, core_limits(), i,
+                                              options.threads, [this] { count_gone(); }));
+    all.push_back(shards_.back().get());
+    cores.push_back(&all.back()->router());
+  }
+  for (shard* const one : all) one->join(all);
+  management_ = std::make_unique<management>(
+      shards_.front()->router(), std::move(cores),
+      [this](const std::function<void()>& work) { while_all_wait(work); });
+  for (const auto& one : workers_) {
+    // A loop without anything to wait for ends.
+    one->loop.start_timer(drivers::time_point::max() - std::chrono::hours(1), *one, 0);
+    one->thread = std::thread([&its = one->loop] { its.run(); });
+  }
 }
 
 server::~server() {
   loop_.cancel_timer(stop_timer_);
   if (acceptor_) acceptor_->close();
-  // What waits in the loop holds connections, and these the core: both go before it does.
-  while (!connections_.empty()) {
-    const auto one = connections_.begin()->second;
-    connections_.erase(connections_.begin());
-    one->abandon();
+  // Posted: run() of a thread that has only begun would undo a stop().
+  for (const auto& one : workers_) one->loop.post([&its = one->loop] { its.stop(); });
+  for (const auto& one : workers_) one->thread.join();
+  // What waits in the loops holds connections, and these the cores: all go before they do. Then
+  // they say to each other what is gone.
+  for (bool any = true; std::exchange(any, false);) {
+    for (const auto& one : shards_) {
+      one->abandon_all();
+      one->loop().context().asio().restart();
+      any = one->loop().context().asio().poll() != 0 || any;
+    }
   }
-  loop_.context().asio().restart();
-  loop_.context().asio().poll();
 }
 
 std::string server::listen() {
@@ -102,36 +124,62 @@ std::string server::listen() {
 }
 
 void server::take(std::unique_ptr<drivers::io::stream> stream, const std::string& from) {
-  if (connections_.size() >= most_connections_) {
-    core_.count_refused_connection();
+  if (connections_ >= most_connections_) {
+    shards_.front()->router().count_refused_connection();
     return;  // closed at once
   }
-  const auto made =
-      std::make_shared<connection>(loop_.context(), core_, settings_, std::move(stream), from,
-                                   [this](connection& gone) { forget(gone); });
-  connections_.emplace(made.get(), made);
-  made->start();
+  shard& to = *shards_[next_];
+  next_ = (next_ + 1) % shards_.size();
+  if (&to == shards_.front().get()) {
+    ++connections_;
+    return to.take(std::move(stream), from);
+  }
+  const auto socket = stream->release();
+  if (!socket) return;  // it is gone again
+  ++connections_;
+  to.loop().post([&to, socket = *socket, from] {
+    to.take(std::make_unique<drivers::io::stream>(to.loop().context().asio(), socket), from);
+  });
 }
 
-void server::forget(connection& gone) {
-  // From the loop: it is in the middle of something.
-  loop_.post([this, which = &gone, keep = gone.shared_from_this()] {
-    connections_.erase(which);
-    if (stopping_ && connections_.empty()) loop_.stop();
+/// From any part's thread.
+void server::count_gone() {
+  loop_.post([this] {
+    --connections_;
+    if (stopping_ && connections_ == 0) loop_.stop();
   });
 }
 
 void server::stop() {
   if (std::exchange(stopping_, true)) return;
   acceptor_->close();
-  if (connections_.empty()) return loop_.stop();
+  if (connections_ == 0) return loop_.stop();
   stop_timer_ = loop_.start_timer(steady_clock::now() + stop_time, *this, 0);
-  std::vector<std::shared_ptr<connection>> all;
-  all.reserve(connections_.size());
-  for (const auto& [key, one] : connections_) all.push_back(one);
-  for (const auto& one : all) one->close("amqp:connection:forced", "the router is shutting down");
+  for (const auto& one : shards_) {
+    one->loop().post(
+        [&it = *one] { it.close_all("amqp:connection:forced", "the router is shutting down"); });
+  }
 }
 
 void server::on_timer(std::uint64_t) { loop_.stop(); }
+
+/// Has the other threads wait; for management, which reads what they own.
+void server::while_all_wait(const std::function<void()>& work) {
+  struct meeting {
+    explicit meeting(std::ptrdiff_t others) : here(others), over(1) {}
+    std::latch here;
+    std::latch over;
+  };
+  const auto all = std::make_shared<meeting>(static_cast<std::ptrdiff_t>(workers_.size()));
+  for (const auto& one : workers_) {
+    one->loop.post([all] {
+      all->here.count_down();
+      all->over.wait();
+    });
+  }
+  all->here.wait();
+  work();
+  all->over.count_down();
+}
 
 }  // namespace ombt::tools::router

@@ -104,10 +104,10 @@ delivery link::send(std::string_view tag, std::string_view message, bool settled
   return state_->owner->send(*state_, tag, message, settled);
 }
 void link::drained() const {
-  if (state_->owner->works() && state_->sender) pn_link_drained(state_->raw);
+  if (state_->owner->command() && state_->sender) pn_link_drained(state_->raw);
 }
 void link::add_credit(int messages) const {
-  const bool able = state_->owner->works() && !state_->sender && !state_->closed;
+  const bool able = state_->owner->command() && !state_->sender && !state_->closed;
   if (able && messages > 0) pn_link_flow(state_->raw, messages);
 }
 int link::credit_given() const noexcept {

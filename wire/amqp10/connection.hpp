@@ -273,7 +273,8 @@ struct delivered {
   amqp10::delivery what;
   std::string_view message;  ///< its encoding, all sections
 };
-/// The peer has said something of a message of ours: an outcome, or that it is settled.
+/// The peer has said something of a message of ours: an outcome, or that it is settled; or it has
+/// settled one of its own that this side has not: it waits for no outcome any more.
 struct updated {
   amqp10::delivery what;
   amqp10::outcome how;

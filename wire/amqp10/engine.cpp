@@ -91,7 +91,10 @@ engine::engine(const connection_options& options, std::string_view container, st
 
 engine::~engine() {
   while (sessions_.front() != nullptr) free_session(sessions_.front());
-  while (spare_ != nullptr) delete std::exchange(spare_, spare_->next);
+  while (delivery_state* const one = spare_.front()) {
+    spare_.remove(*one);
+    delete one;
+  }
   pn_connection_driver_destroy(&proton_);
   if (secret_) wipe(out_);
 }
@@ -145,17 +148,22 @@ void engine::read_done(std::size_t n, time_point now) {
 void engine::produce() {
   if (!amqp_ || close_written_) return;
   unproduced_ = 0;
+  changed_ = false;
   for (;;) {
-    const ssize_t n = pn_transport_pending(proton_.transport);
-    if (n <= 0) return;
-    out_.append(pn_transport_head(proton_.transport), static_cast<std::size_t>(n));
-    pn_transport_pop(proton_.transport, static_cast<std::size_t>(n));
+    const ssize_t pending = pn_transport_pending(proton_.transport);
+    if (pending <= 0) return;
+    const auto n = static_cast<std::size_t>(pending);
+    out_.append(pn_transport_head(proton_.transport), n);
+    pn_transport_pop(proton_.transport, n);
+    // Its buffer only grows: what did not fill it was all.
+    if (n < most_produced_) return;
+    most_produced_ = n;
   }
 }
 
 std::span<const char> engine::write_buffer() {
   if (transport_gone_) return {};
-  if (phase_ != phase::closed) produce();
+  if (phase_ != phase::closed && changed_) produce();
   return {out_.data() + written_, out_.size() - written_};
 }
 
@@ -190,6 +198,7 @@ void engine::tick(time_point now) {
                "nothing was received for " + std::to_string(ms.count()) + " ms");
   }
   if (now < send_deadline_) return;
+  changed_ = true;
   // Proton counts in milliseconds, and takes 0 for never.
   const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(now - epoch_).count() + 1;
   const std::int64_t next = pn_transport_tick(proton_.transport, ms);

@@ -76,6 +76,11 @@ class engine {
   // Commands of sessions, links and deliveries (engine_commands.cpp).
   /// False once commands have no effect.
   bool works() const noexcept { return phase_ < phase::closing && !transport_gone_; }
+  /// Likewise; asked by what has something for proton to write.
+  bool command() noexcept {
+    changed_ = true;
+    return works();
+  }
   void accept(session_state& on);
   void close(session_state& on, std::string_view condition, std::string_view description);
   link open(session_state& on, bool sender, std::string_view name, const terminus& source,
@@ -124,10 +129,12 @@ class engine {
   const char* judge_begin(const performative& fields);
   const char* judge_attach(performative& fields);
   const char* judge_flow(performative& fields);
+  void lower_credit(std::string_view encoded);
   const char* judge_transfer(performative& fields);
   const char* judge_detach(performative& fields);
   void feed(const frame& f, std::size_t size, bool is_close);
   bool push(std::string_view bytes);
+  bool push(std::string_view first, std::string_view second);
 
   // engine_events.cpp: proton's events. True: `out` was set.
   bool on_event(pn_event_t* raw, any_event& out);
@@ -139,6 +146,7 @@ class engine {
   bool on_link_close(pn_link_t* raw, bool for_good, any_event& out);
   bool on_delivery(pn_delivery_t* raw, any_event& out);
   bool on_arrival(link_state& on, pn_delivery_t* raw, any_event& out);
+  bool on_settled(const link_state& on, pn_delivery_t* raw, any_event& out);
   bool on_update(link_state& on, pn_delivery_t* raw, any_event& out);
   bool on_credit(any_event& out);
   bool is_too_large(const link_state& on) const noexcept;
@@ -152,6 +160,7 @@ class engine {
   delivery_state* add_delivery(link_state& on, pn_delivery_t* raw);
   void drop(delivery_state* what);
   void free_link(link_state* gone);
+  void give_up_unsent(link_state& on);
   void free_session(session_state* gone);
   void free_dead();
   pn_delivery_t* send_now(link_state& on, std::string_view tag, std::string_view message,
@@ -172,11 +181,12 @@ class engine {
   bool busy_ = false;     ///< the last read filled it
   std::string out_;       ///< waits to be written
   std::size_t written_ = 0;
-  bool secret_ = false;         ///< out_ has a password
-  std::size_t unproduced_ = 0;  ///< as answered_, since proton's output was taken
-  std::size_t answered_ = 0;    ///< bytes of frames that ask for answers, since all was written
+  bool secret_ = false;            ///< out_ has a password
+  std::size_t most_produced_ = 0;  ///< bytes that proton gave at once
+  std::size_t unproduced_ = 0;     ///< as answered_, since proton's output was taken
+  std::size_t answered_ = 0;       ///< bytes of frames that ask for answers, since all was written
 
-  chain<session_state> sessions_;
+  chain<session_state, &session_state::place> sessions_;
   std::size_t session_count_ = 0;
   number_table<session_state> channels_;  ///< the peer's
   std::vector<link_state*> dead_links_;
@@ -184,8 +194,8 @@ class engine {
   session_state* ended_ = nullptr;    ///< its links' ends, then its own, are to be told
   std::size_t ended_left_ = 0;        ///< links of it still to be looked at
   link_state* given_link_ = nullptr;  ///< whose message was given from `collected`
-  delivery_state* spare_ = nullptr;   ///< unused ones
-  std::size_t spare_count_ = 0;
+  delivery_chain spare_;              ///< unused ones
+  std::size_t stuck_ = 0;             ///< bytes of links that are gone, kept by proton
   std::size_t collected_ = 0;         ///< bytes of messages that are arriving
   std::int64_t dispositions_ = 1024;  ///< that the peer may still make
   fed_frame fed_;
@@ -196,7 +206,8 @@ class engine {
 
   phase phase_ = phase::greeting;
   bool sasl_ = false;
-  bool amqp_ = false;  ///< proton may write
+  bool amqp_ = false;     ///< proton may write
+  bool changed_ = false;  ///< it may have something to write
   bool transport_gone_ = false;
   bool close_written_ = false;
   bool closed_given_ = false;

@@ -21,6 +21,10 @@ constexpr std::size_t most_spare = 64;
 /// Dispositions that a peer may make of one message.
 constexpr std::int64_t updates_of_one = 8;
 constexpr std::size_t largest_tag = 32;
+/// What proton keeps for a message beside its bytes, roughly.
+constexpr std::size_t size_of_delivery = 512;
+/// Bytes of messages that a peer had credit but no window for, and whose links it has ended.
+constexpr std::size_t stuck_limit = std::size_t{4} << 20;
 
 void set(pn_condition_t* what, std::string_view name, std::string_view text) {
   pn_condition_clear(what);
@@ -69,20 +73,20 @@ bool is_new(pn_state_t state) noexcept { return (state & PN_LOCAL_UNINIT) != 0; 
 // ---- Sessions -----------------------------------------------------------------------------------
 
 session engine::open_session() {
-  if (!works() || session_count_ > pn_transport_get_channel_max(proton_.transport)) return {};
+  if (!command() || session_count_ > pn_transport_get_channel_max(proton_.transport)) return {};
   session_state* const on = add_session(pn_session(proton_.connection));
   pn_session_open(on->raw);
   return session(on);
 }
 
 void engine::accept(session_state& on) {
-  if (works() && !on.closed && is_new(pn_session_state(on.raw))) pn_session_open(on.raw);
+  if (command() && !on.closed && is_new(pn_session_state(on.raw))) pn_session_open(on.raw);
 }
 
 void engine::close(session_state& on, std::string_view condition, std::string_view description) {
-  if (!works() || on.closed) return;
+  if (!command() || on.closed) return;
   on.closed = true;
-  for (link_state* one = on.links.front(); one != nullptr; one = one->next) {
+  for (link_state* one = on.links.front(); one != nullptr; one = on.links.after(*one)) {
     if (std::exchange(one->closed, true)) continue;
     while (!one->waiting.empty()) drop(one->waiting.front());
     if (one->told) dead_links_.push_back(one);
@@ -96,7 +100,7 @@ void engine::close(session_state& on, std::string_view condition, std::string_vi
 
 link engine::open(session_state& on, bool sender, std::string_view name, const terminus& source,
                   const terminus& target, settle_mode mode) {
-  if (!works() || on.closed || on.ended_by_peer) return {};
+  if (!command() || on.closed || on.ended_by_peer) return {};
   const std::string text(name);
   link_state* const made =
       add_link(on, sender ? pn_sender(on.raw, text.c_str()) : pn_receiver(on.raw, text.c_str()));
@@ -106,7 +110,7 @@ link engine::open(session_state& on, bool sender, std::string_view name, const t
 }
 
 void engine::accept(link_state& on, const terminus& source, const terminus& target) {
-  if (!works() || on.closed || !is_new(pn_link_state(on.raw))) return;
+  if (!command() || on.closed || !is_new(pn_link_state(on.raw))) return;
   set(pn_link_source(on.raw), PN_SOURCE, source);
   set(pn_link_target(on.raw), PN_TARGET, target);
   if (on.attached) {
@@ -116,7 +120,7 @@ void engine::accept(link_state& on, const terminus& source, const terminus& targ
 }
 
 void engine::close(link_state& on, std::string_view condition, std::string_view description) {
-  if (!works() || on.closed) return;
+  if (!command() || on.closed) return;
   on.closed = true;
   while (!on.waiting.empty()) drop(on.waiting.front());
   set(pn_link_condition(on.raw), condition, description);
@@ -134,14 +138,16 @@ int engine::credit(const link_state& on) const noexcept {
 }
 
 std::size_t engine::unsent(const link_state& on) const noexcept {
-  return on.waiting_bytes + pn_session_outgoing_bytes(on.session->raw) + out_.size() - written_;
+  return on.waiting_bytes + pn_session_outgoing_bytes(on.session->raw) +
+         static_cast<std::size_t>(pn_link_queued(on.raw)) * size_of_delivery + out_.size() -
+         written_;
 }
 
 // ---- Deliveries ---------------------------------------------------------------------------------
 
 delivery engine::send(link_state& on, std::string_view tag, std::string_view message,
                       bool settled) {
-  if (!works() || !on.sender || on.closed || on.detached_by_peer) return {};
+  if (!command() || !on.sender || on.closed || on.detached_by_peer) return {};
   tag = tag.substr(0, largest_tag);
   if (credit(on) > 0) {
     pn_delivery_t* const raw = send_now(on, tag, message, settled);
@@ -177,21 +183,21 @@ void engine::send_waiting(link_state& on) {
       drop(what);
       continue;
     }
-    on.waiting.remove(what);
+    on.waiting.remove(*what);
     on.waiting_bytes -= what->message.size();
     std::string().swap(what->message);
     what->raw = raw;
     pn_delivery_set_context(raw, what);
-    on.deliveries.push_back(what);
+    on.deliveries.push_back(*what);
   }
 }
 
 void engine::update(delivery_state& what, const outcome& how) {
-  if (works() && what.raw != nullptr) set(what.raw, how);
+  if (command() && what.raw != nullptr) set(what.raw, how);
 }
 
 void engine::settle(delivery_state& what, const outcome& how) {
-  if (!works()) return;
+  if (!command()) return;
   if (what.raw != nullptr) {
     set(what.raw, how);
     pn_delivery_set_context(what.raw, nullptr);
@@ -206,7 +212,7 @@ session_state* engine::add_session(pn_session_t* raw) {
   auto* const made = new session_state;
   made->owner = this;
   made->raw = raw;
-  sessions_.push_back(made);
+  sessions_.push_back(*made);
   ++session_count_;
   pn_session_set_context(raw, made);
   return made;
@@ -218,7 +224,7 @@ link_state* engine::add_link(session_state& on, pn_link_t* raw) {
   made->session = &on;
   made->raw = raw;
   made->sender = pn_link_is_sender(raw);
-  on.links.push_back(made);
+  on.links.push_back(*made);
   ++on.link_count;
   pn_link_set_context(raw, made);
   return made;
@@ -226,21 +232,21 @@ link_state* engine::add_link(session_state& on, pn_link_t* raw) {
 
 /// raw null: one that waits.
 delivery_state* engine::add_delivery(link_state& on, pn_delivery_t* raw) {
-  delivery_state* made = spare_;
+  delivery_state* made = spare_.front();
   if (made != nullptr) {
-    spare_ = made->next;
-    --spare_count_;
+    spare_.remove(*made);
   } else {
     made = new delivery_state;
   }
   made->link = &on;
   made->raw = raw;
   made->user = nullptr;
+  made->settled = false;
   if (raw != nullptr) {
     pn_delivery_set_context(raw, made);
-    on.deliveries.push_back(made);
+    on.deliveries.push_back(*made);
   } else {
-    on.waiting.push_back(made);
+    on.waiting.push_back(*made);
   }
   return made;
 }
@@ -249,22 +255,32 @@ delivery_state* engine::add_delivery(link_state& on, pn_delivery_t* raw) {
 void engine::drop(delivery_state* what) {
   link_state& on = *what->link;
   if (what->raw != nullptr) {
-    on.deliveries.remove(what);
+    on.deliveries.remove(*what);
   } else {
-    on.waiting.remove(what);
+    on.waiting.remove(*what);
     on.waiting_bytes -= what->message.size();
     std::string().swap(what->message);
   }
-  if (spare_count_ >= most_spare) {
+  if (spare_.size() >= most_spare) {
     delete what;
     return;
   }
-  what->next = spare_;
-  spare_ = what;
-  ++spare_count_;
+  spare_.push_back(*what);
+}
+
+/// Proton keeps what it could not send until the connection's end, whatever becomes of the link.
+void engine::give_up_unsent(link_state& on) {
+  if (phase_ != phase::open || pn_link_queued(on.raw) == 0) return;
+  produce();
+  const auto queued = static_cast<std::size_t>(pn_link_queued(on.raw));
+  if (queued == 0) return;
+  stuck_ += pn_session_outgoing_bytes(on.session->raw) + queued * size_of_delivery;
+  if (stuck_ <= stuck_limit) return;
+  breach("amqp:resource-limit-exceeded", "links that end again and again with messages unread");
 }
 
 void engine::free_link(link_state* gone) {
+  if (gone->sender) give_up_unsent(*gone);
   while (!gone->waiting.empty()) drop(gone->waiting.front());
   while (!gone->deliveries.empty()) {
     pn_delivery_set_context(gone->deliveries.front()->raw, nullptr);
@@ -273,7 +289,7 @@ void engine::free_link(link_state* gone) {
   if (gone->attached) gone->session->handles.erase(gone->handle);
   if (given_link_ == gone) given_link_ = nullptr;
   collected_ -= gone->collected.size();
-  gone->session->links.remove(gone);
+  gone->session->links.remove(*gone);
   --gone->session->link_count;
   pn_link_set_context(gone->raw, nullptr);
   pn_link_free(gone->raw);
@@ -283,7 +299,7 @@ void engine::free_link(link_state* gone) {
 void engine::free_session(session_state* gone) {
   while (!gone->links.empty()) free_link(gone->links.front());
   if (gone->mapped) channels_.erase(gone->channel);
-  sessions_.remove(gone);
+  sessions_.remove(*gone);
   --session_count_;
   pn_session_set_context(gone->raw, nullptr);
   pn_session_free(gone->raw);
@@ -292,6 +308,7 @@ void engine::free_session(session_state* gone) {
 
 /// Frees what both sides have closed.
 void engine::free_dead() {
+  changed_ = true;
   for (link_state* const one : dead_links_) free_link(one);
   dead_links_.clear();
   for (session_state* const one : dead_sessions_) free_session(one);

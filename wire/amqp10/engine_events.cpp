@@ -137,7 +137,8 @@ void engine::on_close() {
 bool engine::on_session_open(pn_session_t* raw, any_event& out) {
   session_state* on = state_of(raw);
   const bool by_peer = on == nullptr;
-  if (by_peer == fed_.answer || (on != nullptr && on->mapped)) {
+  const bool answered = on != nullptr && (on->mapped || on->ended_by_peer);
+  if (by_peer == fed_.answer || answered) {
     breach("amqp:not-allowed", "a begin that answers none of ours");
     return false;
   }
@@ -165,8 +166,8 @@ bool engine::give_ended(any_event& out) {
   session_state* const on = ended_;
   for (; ended_left_ != 0 && !on->links.empty(); --ended_left_) {
     link_state* const one = on->links.front();
-    on->links.remove(one);
-    on->links.push_back(one);
+    on->links.remove(*one);
+    on->links.push_back(*one);
     if (one->told) continue;
     one->attached = false;
     give_link_closed(*one, false, out);
@@ -249,11 +250,18 @@ bool engine::on_update(link_state& on, pn_delivery_t* raw, any_event& out) {
   return true;
 }
 
+/// The peer says something of a message of its own that came before.
+bool engine::on_settled(const link_state& on, pn_delivery_t* raw, any_event& out) {
+  pn_delivery_clear(raw);
+  auto* const what = static_cast<delivery_state*>(pn_delivery_get_context(raw));
+  if (what == nullptr || on.closed || !pn_delivery_settled(raw)) return false;
+  if (std::exchange(what->settled, true)) return false;
+  out = event::updated{delivery(what), read_outcome(pn_delivery_remote(raw)), true};
+  return true;
+}
+
 bool engine::on_arrival(link_state& on, pn_delivery_t* raw, any_event& out) {
-  if (fed_.link != &on) {
-    pn_delivery_clear(raw);  // the peer has settled one that came before
-    return false;
-  }
+  if (fed_.link != &on) return on_settled(on, raw, out);
   const bool aborted = pn_delivery_aborted(raw);
   const bool partial = pn_delivery_partial(raw) && !aborted;
   if (aborted || on.closed) {

@@ -23,6 +23,9 @@ constexpr std::size_t unproduced_limit = 8192;
 constexpr std::uint32_t largest_handle = 0x7fffffff;  ///< proton has other uses for those above
 constexpr std::size_t largest_tag = 32;               ///< 2.8.7
 
+/// Link credit that is given to proton: it counts in 32 bits with a sign.
+constexpr std::uint32_t most_credit = std::uint32_t{1} << 30;
+
 constexpr const char* framing_error = "amqp:connection:framing-error";
 
 bool wants_answer(std::uint64_t code) noexcept {
@@ -111,7 +114,8 @@ const char* engine::judge_attach(performative& fields) {
 }
 
 const char* engine::judge_flow(performative& fields) {
-  for (const std::size_t i : {0, 1, 2, 3, 6}) fields.number(i);
+  for (const std::size_t i : {0, 1, 2, 3}) fields.number(i);
+  if (fields.number(6).value_or(0) > most_credit) lower_credit(fields.raw(6));
   fields.truth(8);
   const auto count = fields.number(5);
   const auto handle = fields.number(4);
@@ -132,6 +136,12 @@ const char* engine::judge_flow(performative& fields) {
   }
   on->delivery_count += skipped;
   return nullptr;
+}
+
+/// Writes over a number of four bytes, which `encoded` names in what was read.
+void engine::lower_credit(std::string_view encoded) {
+  char* const at = in_.get() + (encoded.data() - in_.get()) + 1;
+  for (int i = 0; i < 4; ++i) at[i] = static_cast<char>(most_credit >> (24 - 8 * i));
 }
 
 const char* engine::judge_transfer(performative& fields) {
@@ -178,7 +188,8 @@ void engine::feed(const frame& f, std::size_t size, bool is_close) {
                                                    0,
                                                    static_cast<char>(f.channel >> 8),
                                                    static_cast<char>(f.channel)};
-  const bool taken = push({header.data(), header.size()}) && push(f.body.substr(0, size));
+  changed_ = true;
+  const bool taken = push({header.data(), header.size()}, f.body.substr(0, size));
   pn_condition_t* const condition = pn_transport_condition(proton_.transport);
   if (pn_condition_is_set(condition)) {
     const char* const name = pn_condition_get_name(condition);
@@ -189,6 +200,17 @@ void engine::feed(const frame& f, std::size_t size, bool is_close) {
   if (!taken || (!is_close && pn_transport_tail_closed(proton_.transport))) {
     breach("amqp:decode-error", "a frame that cannot be read");
   }
+}
+
+bool engine::push(std::string_view first, std::string_view second) {
+  // At once, where it has room: it looks at all that it has got each time.
+  const std::size_t size = first.size() + second.size();
+  const ssize_t room = pn_transport_capacity(proton_.transport);
+  if (room < 0 || size > static_cast<std::size_t>(room)) return push(first) && push(second);
+  char* const tail = pn_transport_tail(proton_.transport);
+  std::memcpy(tail, first.data(), first.size());
+  std::memcpy(tail + first.size(), second.data(), second.size());
+  return pn_transport_process(proton_.transport, size) == 0;
 }
 
 bool engine::push(std::string_view bytes) {

@@ -5,6 +5,7 @@
 // Internal to wire/amqp10. One thread.
 
 #include "wire/amqp10/connection.hpp"
+#include "wire/chain.hpp"
 
 #include <proton/types.h>
 
@@ -18,28 +19,6 @@
 namespace ombt::wire::amqp10 {
 
 class engine;
-
-/// Things in an order, linked through their own next and previous.
-template <class T>
-class chain {
- public:
-  T* front() const noexcept { return head_; }
-  bool empty() const noexcept { return head_ == nullptr; }
-  void push_back(T* one) noexcept {
-    one->previous = tail_;
-    one->next = nullptr;
-    (tail_ != nullptr ? tail_->next : head_) = one;
-    tail_ = one;
-  }
-  void remove(T* one) noexcept {
-    (one->previous != nullptr ? one->previous->next : head_) = one->next;
-    (one->next != nullptr ? one->next->previous : tail_) = one->previous;
-  }
-
- private:
-  T* head_ = nullptr;
-  T* tail_ = nullptr;
-};
 
 /// What a peer's numbers (channels, handles) stand for. Small, sorted: the numbers are the peer's
 /// choice.
@@ -72,22 +51,21 @@ struct delivery_state {
   link_state* link = nullptr;
   pn_delivery_t* raw = nullptr;  ///< null while it waits for credit
   void* user = nullptr;
-  delivery_state* next = nullptr;
-  delivery_state* previous = nullptr;
-  bool settled = false;  ///< of one that waits: sent settled
+  place_in_chain<delivery_state> place;
+  bool settled = false;  ///< of one that waits: sent settled; of one that arrived: told of it
   std::string tag;       ///< of one that waits
   std::string message;   ///< of one that waits
 };
+using delivery_chain = chain<delivery_state, &delivery_state::place>;
 
 struct link_state {
   engine* owner = nullptr;
   session_state* session = nullptr;
   pn_link_t* raw = nullptr;
   void* user = nullptr;
-  link_state* next = nullptr;
-  link_state* previous = nullptr;
-  chain<delivery_state> deliveries;  ///< known to proton, not settled by this side
-  chain<delivery_state> waiting;     ///< for credit
+  place_in_chain<link_state> place;
+  delivery_chain deliveries;  ///< known to proton, not settled by this side
+  delivery_chain waiting;     ///< for credit
   std::size_t waiting_bytes = 0;
   std::string collected;             ///< of a message whose transfers are still arriving
   std::uint32_t handle = 0;          ///< the peer's
@@ -106,9 +84,8 @@ struct session_state {
   engine* owner = nullptr;
   pn_session_t* raw = nullptr;
   void* user = nullptr;
-  session_state* next = nullptr;
-  session_state* previous = nullptr;
-  chain<link_state> links;
+  place_in_chain<session_state> place;
+  chain<link_state, &link_state::place> links;
   number_table<link_state> handles;  ///< the peer's
   std::size_t link_count = 0;
   std::uint32_t channel = 0;   ///< the peer's

@@ -2,6 +2,7 @@
 #include "tests/tools/router/bed.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <stdexcept>
 
 namespace ombt::tools::router::test {
@@ -156,7 +157,7 @@ bool client::pass() {
     outside_->drain(sink{*this});
     return false;
   }
-  bool any = feed(*outside_, *inside_);
+  bool any = !held_ && feed(*outside_, *inside_);
   if (!stuck) any = feed(*inside_, *outside_) || any;
   if (inside_->write_buffer().empty()) peer_->on_writable();
   return any;
@@ -170,21 +171,103 @@ void client::lose() {
   outside_->drain(sink{*this});
 }
 
-bed::bed(core_limits given, address_rules rules) : core_("R", std::move(rules), given) {
-  server.side = amqp::role::server;
+std::size_t whole_router::links() const {
+  std::size_t all = 0;
+  for (const auto& one : parts_) all += one->links();
+  return all;
 }
 
-client& bed::add() {
-  clients_.push_back(std::make_unique<client>(core_, server, limits));
+message_counts whole_router::totals() const {
+  message_counts all;
+  for (const auto& one : parts_) {
+    const message_counts& its = one->totals();
+    all.deliveries += its.deliveries;
+    all.presettled += its.presettled;
+    all.dropped_presettled += its.dropped_presettled;
+    all.accepted += its.accepted;
+    all.rejected += its.rejected;
+    all.released += its.released;
+    all.modified += its.modified;
+  }
+  return all;
+}
+
+std::map<std::string_view, const address*> whole_router::addresses() const {
+  std::map<std::string_view, const address*> all;
+  for (const auto& part : parts_) {
+    for (const auto& [name, one] : part->addresses()) {
+      if (!all.emplace(name, one.get()).second) throw std::logic_error("an address of two cores");
+    }
+  }
+  return all;
+}
+
+std::size_t bed::cores_of_tests() {
+  const char* const said = std::getenv("OMBT_TEST_CORES");
+  return said != nullptr ? std::stoul(said) : 1;
+}
+
+bed::bed(core_limits given, address_rules rules, std::size_t cores) {
+  server.side = amqp::role::server;
+  for (std::size_t i = 0; i < cores; ++i) {
+    cores_.push_back(std::make_unique<core>("R", rules, given, core_place{i, cores}));
+  }
+}
+
+bed::~bed() {
+  clients_.clear();
+  while (pass_notes()) {
+  }
+}
+
+client& bed::add() { return add_to(clients_.size() % cores_.size()); }
+
+client& bed::add_to(std::size_t which) {
+  clients_.push_back(std::make_unique<client>(*cores_.at(which), server, limits));
   return *clients_.back();
+}
+
+pair::pair(const std::string& address, int credit, habit receiver, core_limits limits)
+    : router(limits),
+      left(router.add()),
+      right(router.add()),
+      to(right.receiver(address, credit)),
+      from(left.sender(address)) {
+  to.hold = receiver == habit::holds;
+  router.run();
+}
+
+void bed::remove(client& gone) {
+  std::erase_if(clients_, [&](const auto& one) { return one.get() == &gone; });
+}
+
+bool bed::pass_notes() {
+  bool any = false;
+  for (std::size_t from = 0; from < cores_.size(); ++from) any = pass_notes_of(from) || any;
+  return any;
+}
+
+bool bed::pass_notes_of(std::size_t core) {
+  bool any = false;
+  cores_.at(core)->said().hand_over([&](std::size_t to, std::vector<note> said) {
+    cores_[to]->take(std::move(said), core);
+    any = true;
+  });
+  return any;
+}
+
+bool bed::pass_bytes() {
+  bool any = false;
+  for (const auto& one : clients_) any = one->pass() || any;
+  return any;
 }
 
 void bed::run() {
   bool any = true;
   for (int turns = 0; any; ++turns) {
     if (turns == 10000) throw std::runtime_error("a router that never stops talking");
-    any = false;
-    for (const auto& one : clients_) any = one->pass() || any;
+    any = pass_notes();
+    any = pass_bytes() || any;
   }
 }
 

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// A core with peers in memory, for tests: each peer is a client's engine joined to a server's,
-// whose events the router's peer takes. Bytes go over when run() is called. One thread.
+// A router's cores with peers in memory, for tests: each peer is a client's engine joined to a
+// server's, whose events the router's peer takes. Bytes and the cores' notes go over when run() is
+// called. One thread, as many cores as OMBT_TEST_CORES says (1); clients are dealt out to them.
 
 #include "wire/amqp10/connection.hpp"
 
 #include "tools/router/core.hpp"
 #include "tools/router/peer.hpp"
 
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -53,6 +55,7 @@ class client final : private peer::host {
   void lose();         ///< the transport ends
   void end_inside() { inside_->close(); }  ///< the router closes it
   bool is_over() const noexcept { return over_; }
+  bool is_held() const noexcept { return held_; }
   const std::string& why() const noexcept { return why_; }
   peer& inside() { return *peer_; }
 
@@ -60,6 +63,7 @@ class client final : private peer::host {
   struct sink;
   void wake() override {}
   void on_opened() override {}
+  void hold(bool now) override { held_ = now; }
   void on_closed(const amqp::event::closed& e) override {
     over_ = true;
     why_ = std::string(e.condition) + " " + std::string(e.description);
@@ -73,23 +77,59 @@ class client final : private peer::host {
   std::vector<std::unique_ptr<client_link>> links_;
   amqp::session session_;
   int names_ = 0;
+  bool held_ = false;
   bool over_ = false;
   std::string why_;
 };
 
+/// All cores as one.
+class whole_router {
+ public:
+  explicit whole_router(const std::vector<std::unique_ptr<core>>& parts) : parts_(parts) {}
+  std::size_t links() const;
+  message_counts totals() const;
+  std::map<std::string_view, const address*> addresses() const;
+
+ private:
+  const std::vector<std::unique_ptr<core>>& parts_;
+};
+
 class bed {
  public:
-  explicit bed(core_limits limits = {}, address_rules rules = {});
+  explicit bed(core_limits limits = {}, address_rules rules = {},
+               std::size_t cores = cores_of_tests());
+  ~bed();
+  static std::size_t cores_of_tests();
   client& add();
+  client& add_to(std::size_t which);
   /// Passes bytes until nobody says anything more.
   void run();
-  core& router() { return core_; }
+  whole_router router() const { return whole_router(cores_); }
+  core& part(std::size_t which) { return *cores_.at(which); }
+  std::size_t cores() const { return cores_.size(); }
   amqp::connection_options server;  ///< of peers that are added later
   peer_limits limits;
 
+  void remove(client& gone);
+  bool pass_notes();  ///< between the cores; false: there were none
+  bool pass_notes_of(std::size_t core);
+  bool pass_bytes();  ///< of all clients; false: there were none
+
  private:
-  core core_;
+  std::vector<std::unique_ptr<core>> cores_;
   std::vector<std::unique_ptr<client>> clients_;
+};
+
+/// The usual two: `from` sends what `to` receives.
+struct pair {
+  enum class habit : std::uint8_t { settles, holds };
+  pair(const std::string& address, int credit, habit receiver = habit::settles,
+       core_limits limits = {});
+  bed router;
+  client& left;
+  client& right;
+  client_link& to;
+  client_link& from;
 };
 
 }  // namespace ombt::tools::router::test

@@ -10,6 +10,7 @@ using namespace ombt::tools::router;
 using test::bed;
 using test::client;
 using test::client_link;
+using habit = test::pair::habit;
 using texts = std::vector<std::string>;
 
 constexpr const char* any = "openstack.org/om/rpc/anycast/x/t";
@@ -59,12 +60,8 @@ TEST_CASE("senders share what receivers have, each gets some") {
 }
 
 TEST_CASE("credit is given anew in batches, as long as receivers have some") {
-  bed router;
-  client& left = router.add();
-  client& right = router.add();
-  client_link& to = right.receiver(any, 1000);
-  client_link& from = left.sender(any);
-  router.run();
+  test::pair both(any, 1000);
+  auto& [router, left, right, to, from] = both;
   CHECK(from.wire.credit() == 250);
   for (int i = 0; i < 124; ++i) left.send(from, "t", "x", true);
   router.run();
@@ -81,21 +78,14 @@ TEST_CASE("credit is given anew in batches, as long as receivers have some") {
 }
 
 TEST_CASE("messages wait while no receiver has credit, never more than was allowed") {
-  bed router;
-  client& left = router.add();
-  client& right = router.add();
-  client_link& to = right.receiver(any, 20);
-  to.hold = true;
-  client_link& from = left.sender(any);
-  router.run();
+  test::pair both(any, 20, habit::holds);
+  auto& [router, left, right, to, from] = both;
   CHECK(from.wire.credit() == 20);
   for (int i = 0; i < 200; ++i) left.send(from, std::to_string(i), "x", false);
   router.run();
   CHECK(to.messages.size() == 20);
   CHECK(from.wire.credit() == 0);
-  const auto found = router.router().addresses().find(any);
-  REQUIRE(found != router.router().addresses().end());
-  CHECK(found->second->queue.size() <= 20);
+  CHECK(router.router().addresses().at(any)->queue.size() <= 20);
   CHECK(from.outcomes.empty());
   to.hold = false;
   to.wire.add_credit(1000);
@@ -105,15 +95,11 @@ TEST_CASE("messages wait while no receiver has credit, never more than was allow
 }
 
 TEST_CASE("messages that wait count against the credit of their sender") {
-  bed router;
-  client& left = router.add();
-  client& right = router.add();
-  client_link& to = right.receiver(any, 20);
-  client_link& from = left.sender(any);
-  router.run();
+  test::pair both(any, 20);
+  auto& [router, left, right, to, from] = both;
   for (int i = 0; i < 200; ++i) left.send(from, std::to_string(i), "x", true);
   router.run();
-  const address& at = *router.router().addresses().find(any)->second;
+  const address& at = *router.router().addresses().at(any);
   while (to.messages.size() < 200) {
     const std::size_t before = to.messages.size();
     to.wire.add_credit(3);
@@ -127,13 +113,8 @@ TEST_CASE(
     "bytes that wait at an address are bounded: the rest is released, or dropped if settled") {
   core_limits limits;
   limits.queue_bytes = 1000;
-  bed router(limits);
-  client& left = router.add();
-  client& right = router.add();
-  client_link& to = right.receiver(any, 1);
-  to.hold = true;
-  client_link& from = left.sender(any);
-  router.run();
+  test::pair both(any, 1, habit::holds, limits);
+  auto& [router, left, right, to, from] = both;
   left.send(from, "taken", std::string(600, 'x'), false);
   left.send(from, "waits", std::string(600, 'x'), false);
   left.send(from, "released", std::string(600, 'x'), false);

@@ -12,6 +12,7 @@ using namespace ombt::tools::router;
 using test::bed;
 using test::client;
 using test::client_link;
+using habit = test::pair::habit;
 using kind = amqp::outcome::kind;
 using texts = std::vector<std::string>;
 
@@ -26,13 +27,8 @@ amqp::outcome make(kind what, bool failed = false, bool undeliverable = false) {
 }  // namespace
 
 TEST_CASE("an unsettled message reaches a receiver, its outcome the sender") {
-  bed router;
-  client& left = router.add();
-  client& right = router.add();
-  client_link& to = right.receiver(any, 10);
-  to.hold = true;
-  client_link& from = left.sender(any);
-  router.run();
+  test::pair both(any, 10, habit::holds);
+  auto& [router, left, right, to, from] = both;
   left.send(from, "one", "a message", false);
   router.run();
   CHECK(to.messages == texts{"a message"});
@@ -43,12 +39,8 @@ TEST_CASE("an unsettled message reaches a receiver, its outcome the sender") {
 }
 
 TEST_CASE("what is sent to a connection that the router is closing comes back as failed") {
-  bed router;
-  client& left = router.add();
-  client& right = router.add();
-  client_link& to = right.receiver(any, 10);
-  client_link& from = left.sender(any);
-  router.run();
+  test::pair both(any, 10);
+  auto& [router, left, right, to, from] = both;
   right.end_inside();
   left.send(from, "one", "a message", false);
   router.run();
@@ -57,13 +49,8 @@ TEST_CASE("what is sent to a connection that the router is closing comes back as
 }
 
 TEST_CASE("every outcome of a receiver is passed on as it is") {
-  bed router;
-  client& left = router.add();
-  client& right = router.add();
-  client_link& to = right.receiver(any, 10);
-  to.hold = true;
-  client_link& from = left.sender(any);
-  router.run();
+  test::pair both(any, 10, habit::holds);
+  auto& [router, left, right, to, from] = both;
   for (const char* const tag : {"a", "b", "c", "d", "e"}) left.send(from, tag, tag, false);
   router.run();
   REQUIRE(to.messages.size() == 5);
@@ -95,13 +82,8 @@ TEST_CASE("a receiver that says its outcome and leaves settling to the router") 
 }
 
 TEST_CASE("a settled message is passed on settled") {
-  bed router;
-  client& left = router.add();
-  client& right = router.add();
-  client_link& to = right.receiver(any, 10);
-  to.hold = true;
-  client_link& from = left.sender(any);
-  router.run();
+  test::pair both(any, 10, habit::holds);
+  auto& [router, left, right, to, from] = both;
   left.send(from, "one", "x", true);
   router.run();
   CHECK(to.messages == texts{"x"});
@@ -245,12 +227,8 @@ TEST_CASE("a reply goes to the address that the router made for its receiver") {
 }
 
 TEST_CASE("messages keep their order while some wait for credit") {
-  bed router;
-  client& left = router.add();
-  client& right = router.add();
-  client_link& to = right.receiver(any, 2);
-  client_link& from = left.sender(any);
-  router.run();
+  test::pair both(any, 2);
+  auto& [router, left, right, to, from] = both;
   texts sent;
   for (int i = 0; i < 8; ++i) {
     sent.push_back(std::to_string(i));
@@ -288,12 +266,8 @@ TEST_CASE("a message above one frame and of many bytes arrives whole") {
 
 TEST_CASE("an empty message, which is none, is rejected, or dropped if settled") {
   for (const char* const address : {any, one_server, all, "$management"}) {
-    bed router;
-    client& left = router.add();
-    client& right = router.add();
-    client_link& to = right.receiver(address, 10);
-    client_link& from = left.sender(address);
-    router.run();
+    test::pair both(address, 10);
+    auto& [router, left, right, to, from] = both;
     left.send(from, "one", "", false);
     left.send(from, "two", "", true);
     left.send(from, "three", "x", true);
@@ -304,18 +278,50 @@ TEST_CASE("an empty message, which is none, is rejected, or dropped if settled")
   }
 }
 
+TEST_CASE("a sender that gives up its message hears no more of it, the receiver has it") {
+  test::pair both(any, 2, habit::holds);
+  auto& [router, left, right, to, from] = both;
+  std::vector<amqp::delivery> sent;
+  for (const char* const tag : {"one", "two", "waits"}) {
+    sent.push_back(from.wire.send(tag, tag, false));
+  }
+  router.run();
+  CHECK(to.messages == texts{"one", "two"});
+  for (const std::size_t which : {0, 2}) sent[which].settle();
+  router.run();
+  const in_link& inside = *router.router().addresses().at(any)->senders.front();
+  CHECK(inside.flights.size() == 2);  // the second, and the one that waits
+  for (const std::size_t which : {0, 1}) right.settle(to, which, make(kind::rejected));
+  to.wire.add_credit(1);
+  router.run();
+  CHECK(from.outcomes == texts{"two: rejected amqp:not-allowed"});
+  CHECK(to.messages.size() == 3);
+  CHECK(to.held.size() == 2);  // the last came settled
+  CHECK(inside.flights.empty());
+}
+
+TEST_CASE("what a sender has given up is dropped if nobody can take it any more") {
+  test::pair both(any, 1);
+  auto& [router, left, right, to, from] = both;
+  std::vector<amqp::delivery> sent;
+  for (const char* const tag : {"one", "two"}) sent.push_back(from.wire.send(tag, tag, false));
+  router.run();
+  sent[1].settle();
+  router.run();
+  right.close(to);
+  router.run();
+  CHECK(from.outcomes == texts{"one: accepted"});
+  CHECK(router.router().totals().dropped_presettled == 1);
+  CHECK(router.router().totals().released == 0);
+}
+
 // ---- Somebody goes
 // -------------------------------------------------------------------------------
 
 TEST_CASE("the receiver goes with unsettled messages: modified, delivery-failed") {
   for (const bool whole_connection : {false, true}) {
-    bed router;
-    client& left = router.add();
-    client& right = router.add();
-    client_link& to = right.receiver(any, 10);
-    to.hold = true;
-    client_link& from = left.sender(any);
-    router.run();
+    test::pair both(any, 10, habit::holds);
+    auto& [router, left, right, to, from] = both;
     left.send(from, "one", "x", false);
     left.send(from, "two", "x", false);
     router.run();
@@ -331,13 +337,8 @@ TEST_CASE("the receiver goes with unsettled messages: modified, delivery-failed"
 }
 
 TEST_CASE("the last receiver goes while messages wait: released, or dropped if settled") {
-  bed router;
-  client& left = router.add();
-  client& right = router.add();
-  client_link& to = right.receiver(any, 1);
-  to.hold = true;
-  client_link& from = left.sender(any);
-  router.run();
+  test::pair both(any, 1, habit::holds);
+  auto& [router, left, right, to, from] = both;
   left.send(from, "sent", "x", false);
   left.send(from, "waits", "x", false);
   left.send(from, "settled", "x", true);
@@ -350,12 +351,8 @@ TEST_CASE("the last receiver goes while messages wait: released, or dropped if s
 }
 
 TEST_CASE("what is sent with credit left over and nobody there any more is released or dropped") {
-  bed router;
-  client& left = router.add();
-  client& right = router.add();
-  client_link& to = right.receiver(any, 10);
-  client_link& from = left.sender(any);
-  router.run();
+  test::pair both(any, 10);
+  auto& [router, left, right, to, from] = both;
   right.close(to);
   router.run();
   REQUIRE(from.wire.credit() > 1);
@@ -367,13 +364,8 @@ TEST_CASE("what is sent with credit left over and nobody there any more is relea
 }
 
 TEST_CASE("the sender goes: its waiting messages too, receivers keep what they have") {
-  bed router;
-  client& left = router.add();
-  client& right = router.add();
-  client_link& to = right.receiver(any, 1);
-  to.hold = true;
-  client_link& from = left.sender(any);
-  router.run();
+  test::pair both(any, 1, habit::holds);
+  auto& [router, left, right, to, from] = both;
   left.send(from, "one", "has it", false);
   left.send(from, "two", "waits", false);
   router.run();
@@ -392,12 +384,8 @@ TEST_CASE("the sender goes: its waiting messages too, receivers keep what they h
 }
 
 TEST_CASE("a receiver that comes back on the same address gets the next messages") {
-  bed router;
-  client& left = router.add();
-  client& right = router.add();
-  client_link& to = right.receiver(any, 5);
-  client_link& from = left.sender(any);
-  router.run();
+  test::pair both(any, 5);
+  auto& [router, left, right, to, from] = both;
   right.close(to);
   router.run();
   CHECK(to.closed == "-");
@@ -422,6 +410,7 @@ TEST_CASE("nothing is left of addresses and links when all are gone") {
   router.run();
   left.lose();
   right.lose();
+  router.run();
   CHECK(router.router().links() == 0);
   CHECK(router.router().addresses().empty());
 }

@@ -93,6 +93,11 @@ class End(routers.RouterTest):
         stuck.close()
         silent.close()
 
+    def test_it_ends_even_if_it_has_only_begun(self):
+        for _ in range(40):
+            made = self.router()
+            self.assertEqual(made.stop(), (0, ""))
+
     def test_a_router_that_is_started_again_takes_the_same_port(self):
         router = routers.Router()
         peer = RawPeer(router.port)

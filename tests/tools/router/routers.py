@@ -13,6 +13,7 @@ import unittest
 import proton
 
 PROGRAM = os.path.abspath(os.environ.get("OMBT_ROUTER", "build/dev/bin/ombt-router"))
+THREADS = os.environ.get("OMBT_ROUTER_THREADS", "1")
 # Patience with a loaded machine.
 PATIENCE = float(os.environ.get("OMBT_TEST_PATIENCE", "30"))
 
@@ -25,7 +26,7 @@ class Router:
     """A process on a free port of 127.0.0.1."""
 
     def __init__(self, *options, **more):
-        self.process = subprocess.Popen([PROGRAM, *options], stdout=subprocess.PIPE,
+        self.process = subprocess.Popen([PROGRAM, "--threads", THREADS, *options], stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE, text=True, **more)
         self.url = self.process.stdout.readline().strip()
         if not self.url:

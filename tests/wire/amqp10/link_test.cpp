@@ -51,6 +51,46 @@ TEST_CASE("A peer that drains is told, and gets its credit back") {
   CHECK(it.out.credit() == 2);
 }
 
+TEST_CASE("Credit above what proton counts in is very much") {
+  constexpr std::uint64_t most = std::uint64_t{1} << 30;
+  for (const std::uint64_t given : {most - 1, most, most + 1, std::uint64_t{0x7fffffff},
+                                    std::uint64_t{0x80000000}, std::uint64_t{0xffffffff}}) {
+    CAPTURE(given);
+    sender it;
+    it.feed(flow(0, 0, 0, given));
+    CHECK(it.out.credit() == static_cast<int>(std::min(given, most)));
+    it.out.send("1", "a message", true);
+    CHECK(it.sent().find("a message") != std::string::npos);
+    it.feed(flow(0, 0, 1, given));
+    CHECK(it.out.credit() == static_cast<int>(std::min(given, most)));
+  }
+}
+
+TEST_CASE("A sender that settles its own message tells so, once") {
+  sender it;
+  link in = it.on.open_receiver("in", {"a"}, {"a"});
+  in.add_credit(10);
+  it.sent();
+  it.feed(attach(0, 1, "in", false));
+  it.feed(transfer(0, 1, 0, "kept"));
+  const delivery kept = it.one.last_delivery;
+  it.feed(transfer(0, 1, 1, "settled"));
+  it.one.last_delivery.settle({outcome::kind::accepted, false, false, {}, {}});
+  it.sent();
+  delivery told;
+  it.one.on_event = [&](const any_event& event) {
+    if (const auto* e = std::get_if<event::updated>(&event)) told = e->what;
+  };
+  CHECK(it.feed(disposition(0, false, 0, 1, false, accepted())).empty());
+  CHECK(it.feed(disposition(0, false, 0, 1, true, accepted())) ==
+        lines{"updated 'tag' accepted settled"});
+  CHECK(told == kept);
+  CHECK(it.feed(disposition(0, false, 0, 1, true, accepted())).empty());
+  kept.settle();
+  in.close();
+  CHECK(it.feed(disposition(0, false, 0, 1, true, accepted())).empty());
+}
+
 TEST_CASE("A detach that is not for good is answered in kind") {
   for (const bool closed : {true, false}) {
     sender it;

@@ -192,7 +192,9 @@ std::vector<scenario> all_scenarios() {
          sender_attached_client +
              lines{"credit out 5", "updated 'x' accepted", "the outcome can be asked for"} +
              closed_by_client,
-         sender_attached_server + lines{"delivered out tag 'x' 'm'", "the peer has settled it"} +
+         sender_attached_server +
+             lines{"delivered out tag 'x' 'm'", "updated 'x' none settled",
+                   "the peer has settled it"} +
              closed_by_client_at_server});
   }
 

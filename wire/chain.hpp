@@ -5,7 +5,7 @@
 
 #include <cstddef>
 
-namespace ombt::tools::router {
+namespace ombt::wire {
 
 /// The place of a T in one chain; a T in several chains has a place for each.
 template <class T>
@@ -45,4 +45,4 @@ class chain {
   std::size_t size_ = 0;
 };
 
-}  // namespace ombt::tools::router
+}  // namespace ombt::wire
