@@ -15,6 +15,7 @@ import unittest
 import bus
 from control_test import NativeAgents, NativeController, PythonAgents
 from peers import Peer
+from topology_test import PROCESSES
 
 COUNTS = {"RPCClient": 5, "RPCServer": 3, "Listener": 2, "Notifier": 2}
 AGENTS = sum(COUNTS.values())
@@ -69,14 +70,6 @@ class Agents(unittest.TestCase):
     have called, cast, fanned out and notified. Their control traffic has a router of its own."""
 
     maxDiff = None
-    processes = {
-        "oslo": {"topology": "oslo"},
-        "oslo, 2 threads": {"topology": "oslo", "threads": 2},
-        "lean": {"topology": "lean"},
-        "shared:2": {"topology": "shared:2"},
-        "shared:2, 2 threads": {"topology": "shared:2", "threads": 2},
-        "python": None,
-    }
 
     @classmethod
     def setUpClass(cls):
@@ -85,7 +78,7 @@ class Agents(unittest.TestCase):
         cls.control = private.url
         with futures.ThreadPoolExecutor(max_workers=2) as pool:
             jobs = {name: pool.submit(cls.start, options)
-                    for name, options in cls.processes.items()}
+                    for name, options in PROCESSES.items()}
         played = {name: job.result() for name, job in jobs.items()}
         connections, links = bus.rows("connection"), bus.rows("router.link")
         cls.under_test = {

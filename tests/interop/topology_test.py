@@ -24,6 +24,15 @@ import amqp_recorder  # pylint: disable=wrong-import-position
 
 COUNTS = {"RPCClient": 5, "RPCServer": 3, "Listener": 2, "Notifier": 2}
 POOL = 30  # rpc_conn_pool_size
+# Options of the native agents' process; None: Python agents.
+PROCESSES = {
+    "oslo": {"topology": "oslo"},
+    "oslo, 2 threads": {"topology": "oslo", "threads": 2},
+    "lean": {"topology": "lean"},
+    "shared:2": {"topology": "shared:2"},
+    "shared:2, 2 threads": {"topology": "shared:2", "threads": 2},
+    "python": None,
+}
 ONE_TO_SEND = {"rpc_conn_pool_size": 1, "conn_pool_min_size": 1}
 
 
@@ -67,14 +76,6 @@ class Agents(unittest.TestCase):
     which is 5 x 2 + 3 x 2 + 2 + 2 = 20 for all."""
 
     maxDiff = None
-    processes = {
-        "oslo": {"topology": "oslo"},
-        "oslo, 2 threads": {"topology": "oslo", "threads": 2},
-        "lean": {"topology": "lean"},
-        "shared:2": {"topology": "shared:2"},
-        "shared:2, 2 threads": {"topology": "shared:2", "threads": 2},
-        "python": None,
-    }
 
     @classmethod
     def setUpClass(cls):
@@ -86,7 +87,7 @@ class Agents(unittest.TestCase):
         cls.config = config_file(folder.name)
         with futures.ThreadPoolExecutor(max_workers=2) as pool:
             jobs = {name: pool.submit(cls.start, options) for name, options in
-                    cls.processes.items()}
+                    PROCESSES.items()}
         processes = {name: job.result() for name, job in jobs.items()}
         broker = Broker()
         found = {name: broker.of(process) for name, process in processes.items()}

@@ -12,6 +12,8 @@ A Value keeps the constructor it was written with, so that encodings can be comp
 import struct
 import typing
 
+from amqp_recorder import Bytes
+
 PERFORMATIVES = {
     0x10: ("open", "container-id hostname max-frame-size channel-max idle-time-out outgoing-locales"
                    " incoming-locales offered-capabilities desired-capabilities properties"),
@@ -81,22 +83,8 @@ class Value(typing.NamedTuple):
         return "%s %s" % (self.kind, self.value)
 
 
-class Cursor:
+class Cursor(Bytes):
     """Reads typed values one after the other."""
-
-    def __init__(self, data):
-        self.data = data
-        self.at = 0
-
-    def take(self, size):
-        if self.at + size > len(self.data):
-            raise ValueError("a value is longer than its frame")
-        piece = self.data[self.at:self.at + size]
-        self.at += size
-        return piece
-
-    def number(self, form):
-        return struct.unpack(">" + form, self.take(struct.calcsize(">" + form)))[0]
 
     def value(self, code=None):
         code = self.number("B") if code is None else code
