@@ -5,7 +5,10 @@
 #include "drivers/amqp10/sender_links.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
+#include <iterator>
+#include <string>
 #include <utility>
 
 namespace ombt::drivers::amqp10 {
@@ -215,7 +218,7 @@ void sender_link::transmit(std::unique_ptr<send_op> op) {
   trouble_.clear();
   encode(*op);
   const bool settled = all_.settings_->is_settled(op->kind);
-  const amqp::delivery handle = link_.send(next_tag(), all_.thread_.encoded, settled);
+  const amqp::delivery handle = give(all_.thread_.encoded, settled);
   all_.connection_->wake();
   if (settled) return all_.over(std::move(op), {}, {});
   op->handle = handle;
@@ -246,8 +249,13 @@ void sender_link::encode(send_op& op) {
   amqp::append_message(all_.thread_.encoded, m);
 }
 
-/// As the Python driver's library numbers them, from the link's first message on.
-std::string sender_link::next_tag() { return "pyngus-tag-" + std::to_string(tags_++); }
+/// Tags are as the Python driver's library numbers them, from the link's first message on.
+amqp::delivery sender_link::give(std::string_view message, bool settled) {
+  char tag[32] = "pyngus-tag-";
+  const char* const end =
+      std::to_chars(tag + std::char_traits<char>::length(tag), std::end(tag), tags_++).ptr;
+  return link_.send({tag, static_cast<std::size_t>(end - tag)}, message, settled);
+}
 
 // --- without credit ---------------------------------------------------------------------------
 
@@ -297,7 +305,7 @@ void sender_link::drop_kept() {
 bool sender_link::send_kept() {
   while (!kept_.empty()) {
     if (link_.credit() <= 0 || all_.connection_->is_full(link_)) return false;
-    link_.send(next_tag(), kept_.front().encoded, true);
+    give(kept_.front().encoded, true);
     all_.connection_->wake();
     kept_bytes_ -= kept_.front().encoded.size();
     kept_.pop_front();

@@ -9,8 +9,9 @@ namespace {
 
 using std::chrono::seconds;
 
-/// Messages kept for reuse, and the largest body of one.
-constexpr std::size_t spare_ops = 8;
+/// Messages kept for reuse (a server may send as many replies at once as it has slots), and the
+/// largest body of one.
+constexpr std::size_t spare_ops = 64;
 constexpr std::size_t spare_body = 4096;
 /// Messages of a link whose outcomes are waited for; above, those that were answered are settled
 /// without, for a bus that never says any.
@@ -178,7 +179,7 @@ void sender_links::over(std::unique_ptr<send_op> op, error_code error, std::stri
 
 void sender_links::flush() {
   const std::weak_ptr<int> alive = alive_;
-  auto batch = std::exchange(over_, {});
+  auto batch = std::exchange(over_, std::move(told_));
   for (auto& op : batch) {
     if (send_owner* told = op->told) {
       told->on_sent(std::move(op));
@@ -187,6 +188,8 @@ void sender_links::flush() {
       recycle(std::move(op));
     }
   }
+  batch.clear();
+  told_ = std::move(batch);
 }
 
 }  // namespace ombt::drivers::amqp10

@@ -30,6 +30,7 @@
 #include <boost/unordered/unordered_flat_map.hpp>
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -137,9 +138,12 @@ class sender_links final : private io::flushable, private timer_target {
   const wire::oslo::amqp10_addresser* addresser_ = nullptr;
   std::string reply_address_;
 
-  boost::unordered_flat_map<std::string, std::unique_ptr<sender_link>> links_;
+  // Boost's own hash takes a byte at a time.
+  boost::unordered_flat_map<std::string, std::unique_ptr<sender_link>, std::hash<std::string>>
+      links_;
   std::string key_;  ///< scratch
   std::vector<std::unique_ptr<send_op>> over_;
+  std::vector<std::unique_ptr<send_op>> told_;  ///< empty: over_'s next room
   std::vector<std::unique_ptr<send_op>> spare_;
   std::shared_ptr<int> alive_ = std::make_shared<int>();
   loop::timer_id purge_ = 0;
@@ -187,7 +191,7 @@ class sender_link final : private link_user, private timer_target {
   void use_retries(std::string_view words);
   void retry_later(std::unique_ptr<send_op> op, std::string_view words);
   std::unique_ptr<send_op> take_sent(send_op& op);
-  std::string next_tag();
+  amqp::delivery give(std::string_view message, bool settled);
   void set(loop::timer_id& timer, duration in, std::uint64_t tag);
 
   sender_links& all_;

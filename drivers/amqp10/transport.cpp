@@ -55,8 +55,9 @@ amqp10_transport::~amqp10_transport() {
 // --- operations -------------------------------------------------------------------------------
 
 amqp10_transport::handle amqp10_transport::start(completion& done, std::uint64_t tag,
-                                                 const char* name, duration limit, bool own_limit) {
-  const handle made = operations_.start(done, tag, steady_clock::now() + limit);
+                                                 const char* name, time_point limit,
+                                                 bool own_limit) {
+  const handle made = operations_.start(done, tag, limit);
   operation& mine = *operations_.find(made);
   mine.name = name;
   mine.own_limit = own_limit;
@@ -83,7 +84,8 @@ void amqp10_transport::submit(handle which, std::unique_ptr<send_op> op, const d
 
 void amqp10_transport::call(const target& to, const request_message& request,
                             const call_options& options, completion& done, std::uint64_t tag) {
-  const auto which = start(done, tag, call_name, options.timeout, true);
+  const time_point limit = steady_clock::now() + options.timeout;
+  const auto which = start(done, tag, call_name, limit, true);
   operation& mine = *operations_.find(which);
   mine.is_call = true;
   mine.monitor_seconds = options.call_monitor_timeout.value_or(0);
@@ -94,7 +96,7 @@ void amqp10_transport::call(const target& to, const request_message& request,
   auto op = sends_.prepare();
   op->kind = message_kind::call;
   op->ttl = std::chrono::ceil<milliseconds>(options.timeout);
-  op->limit = steady_clock::now() + options.timeout;
+  op->limit = limit;
   wire::oslo::request r;
   r.method = request.method;
   r.args_json = request.args_json;
@@ -110,11 +112,11 @@ void amqp10_transport::call(const target& to, const request_message& request,
 void amqp10_transport::cast(const target& to, const request_message& request,
                             const call_options& options, completion& done, std::uint64_t tag) {
   const duration usual = seconds{settings_->options().default_send_timeout};
-  const duration limit = std::min(options.timeout, usual);
+  const time_point limit = steady_clock::now() + std::min(options.timeout, usual);
   const auto which = start(done, tag, cast_name, limit, options.timeout < usual);
   auto op = sends_.prepare();
   op->kind = message_kind::cast;
-  op->limit = steady_clock::now() + limit;
+  op->limit = limit;
   wire::oslo::request r;
   r.method = request.method;
   r.args_json = request.args_json;
@@ -129,11 +131,11 @@ void amqp10_transport::cast(const target& to, const request_message& request,
 void amqp10_transport::notify(const target& to, const notification_message& notification,
                               const call_options& options, completion& done, std::uint64_t tag) {
   const duration usual = seconds{settings_->options().default_notify_timeout};
-  const duration limit = std::min(options.timeout, usual);
+  const time_point limit = steady_clock::now() + std::min(options.timeout, usual);
   const auto which = start(done, tag, notify_name, limit, options.timeout < usual);
   auto op = sends_.prepare();
   op->kind = message_kind::notification;
-  op->limit = steady_clock::now() + limit;
+  op->limit = limit;
   const std::string message_id = wire::oslo::make_dashed_uuid();
   const auto since_epoch = std::chrono::system_clock::now().time_since_epoch();
   const std::string timestamp = wire::oslo::notification_timestamp(

@@ -99,7 +99,7 @@ class amqp10_transport final : public drivers::transport,
     std::size_t operator()(const wire::oslo::hex_id& id) const noexcept;
   };
 
-  handle start(completion& done, std::uint64_t tag, const char* name, duration limit,
+  handle start(completion& done, std::uint64_t tag, const char* name, time_point limit,
                bool own_limit);
   void submit(handle which, std::unique_ptr<send_op> op, const destination& to,
               const call_options& options);

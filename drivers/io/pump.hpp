@@ -3,8 +3,8 @@
 // Moves bytes between a stream and a sans-I/O protocol engine: reads when the socket is readable,
 // lets the owner take the engine's events, writes once a turn. Knows no protocol. One thread.
 //
-//   Engine: read_buffer(), read_done(n, now), write_buffer(), write_done(n, now),
-//           transport_closed(error)
+//   Engine: read_buffer(), read_done(n, now) (0: there was nothing to read), write_buffer(),
+//           write_done(n, now), transport_closed(error)
 //   Owner:  on_bytes() after every read and when the transport ended: drain the engine there;
 //           shared_from_this(), so that a handler in flight keeps it; may have on_written(),
 //           called when all that the engine had to say has been written
@@ -120,7 +120,10 @@ class pump final : public flushable, public std::enable_shared_from_this<pump<En
       const auto room = engine_.read_buffer();
       if (room.empty()) return;
       const io_result r = stream_->read_some(room);
-      if (r.status == io_status::want_read) break;
+      if (r.status == io_status::want_read) {
+        engine_.read_done(0, {});
+        break;
+      }
       if (r.status == io_status::want_write) return wait_read(r.status);
       if (r.status == io_status::end_of_file) return ended(boost::asio::error::eof);
       if (r.status == io_status::failed) return ended(r.error);

@@ -7,6 +7,7 @@
 // Internal to wire/amqp091. One a thread.
 
 #include "wire/amqp091/connection.hpp"
+#include "wire/blocks.hpp"
 
 #include <amqp.h>
 #include <amqp_framing.h>
@@ -16,8 +17,6 @@
 #include <string_view>
 
 namespace ombt::wire::amqp091 {
-
-class out_buffer;
 
 /// A method of a server; valid until the codec decodes again.
 struct decoded_method {

@@ -13,11 +13,19 @@
 namespace ombt::wire::amqp10 {
 namespace {
 
-/// A read of an idle connection, and one of a connection whose last read was full.
-constexpr std::size_t small_read = 8192;
-constexpr std::size_t large_read = 65536;
+/// Bytes of one read: what a spare block has room for.
+constexpr std::size_t read_size = 65536;
+/// More of a frame that is still arriving than this is read where it is, not into a spare block.
+constexpr std::size_t small_rest = read_size / 2;
+constexpr std::size_t read_ahead = 4096;
 /// Ticks are never nearer to each other, whatever idle time the peer claims.
 constexpr auto least_interval = std::chrono::milliseconds(10);
+
+/// What the connections of a thread lend each other.
+block_cache& blocks_of_thread() {
+  thread_local block_cache blocks;
+  return blocks;
+}
 
 void no_log(std::intptr_t, pn_log_subsystem_t, pn_log_level_t, const char*) {}
 
@@ -59,7 +67,11 @@ pn_millis_t to_millis(duration d) {
 engine::engine(const connection_options& options, std::string_view container, std::string_view user,
                std::string_view password, bool encrypted, time_point now,
                std::string_view external_user)
-    : options_(options), last_received_(now), epoch_(now) {
+    : options_(options),
+      blocks_(blocks_of_thread()),
+      out_(blocks_),
+      last_received_(now),
+      epoch_(now) {
   pn_connection_driver_init(&proton_, nullptr, nullptr);
   silence(proton_.transport);
   pn_connection_set_container(proton_.connection, std::string(container).c_str());
@@ -83,7 +95,7 @@ engine::engine(const connection_options& options, std::string_view container, st
   }
   if (!client) return;
   if (sasl_) {
-    out_ += sasl_header;
+    say(sasl_header);
   } else {
     begin_open();
   }
@@ -96,52 +108,64 @@ engine::~engine() {
     delete one;
   }
   pn_connection_driver_destroy(&proton_);
-  if (secret_) wipe(out_);
+  blocks_.give(std::move(in_));
 }
 
 // ---- Bytes --------------------------------------------------------------------------------------
 
-/// Makes room: a partial frame goes to the front of a block that can take the rest of it.
+/// What is left of the input goes to the front of a block: its own, not much larger than it, so
+/// that one that was lent is free again.
 void engine::settle_input() {
   const std::size_t have = in_end_ - in_begin_;
   if (have == 0) {
-    in_begin_ = in_end_ = 0;
-    if (!busy_ || in_capacity_ > large_read) {
-      in_.reset();
-      in_capacity_ = 0;
-    }
+    blocks_.give(std::move(in_));
+  } else if (have <= small_rest && in_.capacity >= read_size) {
+    block own = blocks_.take(have);
+    std::memcpy(own.data.get(), in_.data.get() + in_begin_, have);
+    blocks_.give(std::move(in_));
+    in_ = std::move(own);
   } else if (in_begin_ != 0) {
-    std::memmove(in_.get(), in_.get() + in_begin_, have);
-    in_begin_ = 0;
-    in_end_ = have;
+    std::memmove(in_.data.get(), in_.data.get() + in_begin_, have);
   }
+  in_begin_ = 0;
+  in_end_ = have;
 }
 
 std::span<char> engine::read_buffer() {
   if (is_closed()) return {};
   settle_input();
   const std::size_t have = in_end_;
-  std::size_t wanted = busy_ ? large_read : small_read;
-  if (have != 0) {
+  std::size_t wanted = read_size;
+  if (have > small_rest) {
     // At most twice what is there, whatever the frame claims: memory follows the bytes received.
-    const std::size_t whole = split_frame({in_.get(), have}, SIZE_MAX).size;
-    wanted = have + std::max(wanted / 2, whole > have ? std::min(whole - have, have) : 0);
+    const std::size_t whole = split_frame({in_.data.get(), have}, SIZE_MAX).size;
+    wanted = have + std::max(read_ahead, whole > have ? std::min(whole - have, have) : 0);
   }
-  if (in_capacity_ < wanted) {
-    std::unique_ptr<char[]> larger(new char[wanted]);
-    if (have != 0) std::memcpy(larger.get(), in_.get(), have);
+  if (in_.capacity < wanted) {
+    block larger = blocks_.take(wanted);
+    if (have != 0) std::memcpy(larger.data.get(), in_.data.get(), have);
+    blocks_.give(std::move(in_));
     in_ = std::move(larger);
-    in_capacity_ = wanted;
   }
-  room_ = in_capacity_ - have;
-  return {in_.get() + have, room_};
+  return {in_.data.get() + have, in_.capacity - have};
 }
 
 void engine::read_done(std::size_t n, time_point now) {
-  if (n == 0 || is_closed()) return;
+  if (is_closed()) return;
+  if (n == 0) return settle_input();
   last_received_ = now;
-  busy_ = n == room_;
   in_end_ += n;
+}
+
+void engine::say(std::string_view bytes) {
+  std::memcpy(out_.reserve(bytes.size()), bytes.data(), bytes.size());
+  out_.commit(bytes.size());
+}
+
+void engine::say_close(std::string_view condition, std::string_view description) {
+  std::string words;
+  append_close(words, condition, description);
+  say(words);
 }
 
 /// Takes everything that proton has to write.
@@ -153,7 +177,7 @@ void engine::produce() {
     const ssize_t pending = pn_transport_pending(proton_.transport);
     if (pending <= 0) return;
     const auto n = static_cast<std::size_t>(pending);
-    out_.append(pn_transport_head(proton_.transport), n);
+    say({pn_transport_head(proton_.transport), n});
     pn_transport_pop(proton_.transport, n);
     // Its buffer only grows: what did not fill it was all.
     if (n < most_produced_) return;
@@ -164,16 +188,12 @@ void engine::produce() {
 std::span<const char> engine::write_buffer() {
   if (transport_gone_) return {};
   if (phase_ != phase::closed && changed_) produce();
-  return {out_.data() + written_, out_.size() - written_};
+  return out_.unsent();
 }
 
 void engine::write_done(std::size_t n, time_point) {
-  written_ += std::min(n, out_.size() - written_);
-  if (written_ != out_.size()) return;
-  if (std::exchange(secret_, false)) wipe(out_);
-  std::string().swap(out_);
-  written_ = 0;
-  answered_ = 0;
+  out_.consume(n);
+  if (out_.size() == 0) answered_ = 0;
 }
 
 void engine::transport_closed(error_code why) {
@@ -231,7 +251,7 @@ bool engine::next_event(any_event& out) {
 
 /// Takes one unit of what was read: a header or a frame. False: there is none.
 bool engine::take_bytes() {
-  const std::string_view input(in_.get() + in_begin_, in_end_ - in_begin_);
+  const std::string_view input(in_.data.get() + in_begin_, in_end_ - in_begin_);
   if (input.empty()) return false;
   if (phase_ == phase::greeting || phase_ == phase::header) return take_greeting();
   const std::size_t limit =
@@ -257,7 +277,7 @@ bool engine::take_bytes() {
   if (phase_ == phase::sasl) {
     take_sasl_frame(cut.found);
     // A response may hold a password.
-    explicit_bzero(in_.get() + in_begin_ - cut.size, cut.size);
+    explicit_bzero(in_.data.get() + in_begin_ - cut.size, cut.size);
   } else {
     take_frame(cut.found);
   }
@@ -265,21 +285,21 @@ bool engine::take_bytes() {
 }
 
 bool engine::take_greeting() {
-  const std::string_view input(in_.get() + in_begin_, in_end_ - in_begin_);
+  const std::string_view input(in_.data.get() + in_begin_, in_end_ - in_begin_);
   const bool server = options_.side == role::server;
   std::string words;
   const greeting first = judge_greeting(input, words);
   if (first == greeting::undecided) return false;
   const bool want_sasl = sasl_ && phase_ == phase::greeting;
   if (first == greeting::foreign) {
-    if (server && input.substr(0, 4) == "AMQP") out_ += want_sasl ? sasl_header : amqp_header;
+    if (server && input.substr(0, 4) == "AMQP") say(want_sasl ? sasl_header : amqp_header);
     end(event::closed::cause::protocol, errc::wrong_protocol, {}, std::move(words));
     return true;
   }
   in_begin_ += amqp_header.size();
   if (first == greeting::sasl) {
     if (!want_sasl) {
-      if (server) out_ += amqp_header;
+      if (server) say(amqp_header);
       end(event::closed::cause::protocol, errc::authentication_failed, {},
           server ? "the peer wants to log in (SASL), and there is no login here"
                  : "the peer asks for a login (SASL), and none is set");
@@ -287,13 +307,15 @@ bool engine::take_greeting() {
     }
     phase_ = phase::sasl;
     if (server) {
-      out_ += sasl_header;
-      append_mechanisms(out_, options_.mechanisms);
+      say(sasl_header);
+      std::string offer;
+      append_mechanisms(offer, options_.mechanisms);
+      say(offer);
     }
     return true;
   }
   if (want_sasl && (!server || options_.authentication_required)) {
-    if (server) out_ += sasl_header;
+    if (server) say(sasl_header);
     end(event::closed::cause::protocol, errc::authentication_failed, {},
         server ? "the peer did not log in (SASL)" : "the peer takes no login (SASL)");
     return true;
@@ -335,7 +357,9 @@ void engine::take_sasl_frame(const frame& f) {
     if (fields.wrong() || !name) return wrong("a sasl-init that is malformed");
     const bool right =
         judge_init(options_, *login_, *name, response.value_or(std::string_view{}), user_);
-    append_outcome(out_, right ? 0 : 1);
+    std::string verdict;
+    append_outcome(verdict, right ? 0 : 1);
+    say(verdict);
     if (!right) return give_failed_login("a login by " + printable(*name) + " was refused");
     mechanism_ = *name;
     login_.reset();
@@ -349,12 +373,15 @@ void engine::take_sasl_frame(const frame& f) {
       if (!offered.empty()) offered += ' ';
       offered += *one;
     }
-    const std::string_view chosen = choose_mechanism(out_, *login_, offered);
+    std::string init;
+    const std::string_view chosen = choose_mechanism(init, *login_, offered);
     if (chosen.empty()) {
       return give_failed_login("no common login mechanism; the peer offers: " + printable(offered));
     }
     mechanism_ = chosen;
-    secret_ = true;
+    out_.wipe_when_empty();
+    say(init);
+    wipe(init);
     wipe(login_->password);
     login_->used = true;
   } else if (fields.code() == sasl_outcome_code && login_->used) {
@@ -380,7 +407,7 @@ void engine::close(std::string_view condition, std::string_view description) {
   if (!works()) return;
   if (phase_ != phase::open) return end(event::closed::cause::requested, {}, {}, {});
   produce();
-  append_close(out_, condition, description);
+  say_close(condition, description);
   close_written_ = true;
   phase_ = phase::closing;
 }
@@ -403,8 +430,8 @@ void engine::end(event::closed::cause why, error_code error, std::string conditi
     if (!close_written_ && !proton_did && open_sent) {
       // To a close of the peer's the answer says nothing of its own.
       const bool answer = why == cause::by_peer || why == cause::requested;
-      append_close(out_, answer ? std::string_view() : condition,
-                   answer ? std::string_view() : printable(description));
+      say_close(answer ? std::string_view() : condition,
+                answer ? std::string_view() : printable(description));
     }
     close_written_ = true;
   }
@@ -415,9 +442,7 @@ void engine::end(event::closed::cause why, error_code error, std::string conditi
   closed_description_ = std::move(description);
   login_.reset();
   if (transport_gone_) {
-    if (secret_) wipe(out_);
     out_.clear();
-    written_ = 0;
   }
 }
 
@@ -435,8 +460,8 @@ void engine::transport_over() {
 }
 
 bool engine::give_closed(any_event& out) {
-  in_.reset();
-  in_capacity_ = in_begin_ = in_end_ = 0;
+  blocks_.give(std::move(in_));
+  in_begin_ = in_end_ = 0;
   if (closed_given_) return false;
   closed_given_ = true;
   out = event::closed{closed_why_, closed_error_, closed_condition_, closed_description_};

@@ -35,6 +35,7 @@
 #include "wire/amqp10/frame.hpp"
 #include "wire/amqp10/handshake.hpp"
 #include "wire/amqp10/states.hpp"
+#include "wire/blocks.hpp"
 
 #include <proton/connection_driver.h>
 #include <proton/disposition.h>
@@ -109,6 +110,8 @@ class engine {
 
   // engine.cpp: bytes, time, the end.
   void settle_input();
+  void say(std::string_view bytes);
+  void say_close(std::string_view condition, std::string_view description);
   void produce();
   void begin_open();
   bool take_bytes();
@@ -173,15 +176,11 @@ class engine {
   std::string mechanism_;
   std::string user_;  ///< of a server: who logged in
 
-  std::unique_ptr<char[]> in_;  ///< what was read; none while nothing is
-  std::size_t in_capacity_ = 0;
+  block_cache& blocks_;  ///< of this thread
+  block in_;             ///< what was read; none while nothing is
   std::size_t in_begin_ = 0;
   std::size_t in_end_ = 0;
-  std::size_t room_ = 0;  ///< of the last read_buffer()
-  bool busy_ = false;     ///< the last read filled it
-  std::string out_;       ///< waits to be written
-  std::size_t written_ = 0;
-  bool secret_ = false;            ///< out_ has a password
+  out_buffer out_;                 ///< waits to be written
   std::size_t most_produced_ = 0;  ///< bytes that proton gave at once
   std::size_t unproduced_ = 0;     ///< as answered_, since proton's output was taken
   std::size_t answered_ = 0;       ///< bytes of frames that ask for answers, since all was written

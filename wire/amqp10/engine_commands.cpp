@@ -139,8 +139,7 @@ int engine::credit(const link_state& on) const noexcept {
 
 std::size_t engine::unsent(const link_state& on) const noexcept {
   return on.waiting_bytes + pn_session_outgoing_bytes(on.session->raw) +
-         static_cast<std::size_t>(pn_link_queued(on.raw)) * size_of_delivery + out_.size() -
-         written_;
+         static_cast<std::size_t>(pn_link_queued(on.raw)) * size_of_delivery + out_.size();
 }
 
 // ---- Deliveries ---------------------------------------------------------------------------------

@@ -140,7 +140,7 @@ const char* engine::judge_flow(performative& fields) {
 
 /// Writes over a number of four bytes, which `encoded` names in what was read.
 void engine::lower_credit(std::string_view encoded) {
-  char* const at = in_.get() + (encoded.data() - in_.get()) + 1;
+  char* const at = in_.data.get() + (encoded.data() - in_.data.get()) + 1;
   for (int i = 0; i < 4; ++i) at[i] = static_cast<char>(most_credit >> (24 - 8 * i));
 }
 

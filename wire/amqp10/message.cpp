@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <iterator>
 
 namespace ombt::wire::amqp10 {
 namespace {
@@ -68,17 +69,10 @@ constexpr std::size_t largest_byte = 0xff;
 
 // ---- Writing ------------------------------------------------------------------------------------
 
-void put(std::string& out, std::uint64_t byte) { out += static_cast<char>(byte); }
-
-void put_number(std::string& out, std::uint64_t number, int bytes) {
-  while (bytes-- > 0) put(out, number >> (8 * bytes) & 0xff);
-}
-
-void put_section(std::string& out, section which) {
-  put(out, form::described);
-  put(out, form::ulong8);
-  put(out, which);
-}
+constexpr std::size_t size_of_section = 3;
+constexpr std::size_t size_of_list = 9;  ///< its beginning, at the most
+constexpr std::size_t expiry_size = 9;
+constexpr std::size_t largest_prefix = 5;  ///< of a text
 
 /// What put_text writes, or one byte of null.
 std::size_t size_of(std::string_view text) noexcept {
@@ -86,60 +80,93 @@ std::size_t size_of(std::string_view text) noexcept {
   return text.size() + (text.size() <= largest_byte ? 2 : 5);
 }
 
-/// A string or binary; `small` is its form up to 255 bytes, the larger one is 0x10 above.
-void put_text(std::string& out, form small, std::string_view text) {
-  const bool fits = text.size() <= largest_byte;
-  put(out, fits ? small : small + 0x10);
-  put_number(out, text.size(), fits ? 1 : 4);
-  out += text;
-}
+/// Writes behind a text, which has been made large enough, byte by byte without looking again.
+class writer {
+ public:
+  writer(std::string& out, std::size_t most) : out_(out), begin_(out.size()) {
+    out.resize(begin_ + most);
+    at_ = out.data() + begin_;
+  }
+  ~writer() { out_.resize(static_cast<std::size_t>(at_ - out_.data())); }
+  writer(const writer&) = delete;
+  writer& operator=(const writer&) = delete;
 
-/// The beginning of a list whose elements take `size` bytes.
-void put_list(std::string& out, std::size_t count, std::size_t size) {
-  if (count == 0) return put(out, form::list0);
-  // The size on the wire counts the count.
-  const bool fits = size + 1 <= largest_byte;
-  put(out, fits ? form::list8 : form::list32);
-  put_number(out, size + (fits ? 1 : 4), fits ? 1 : 4);
-  put_number(out, count, fits ? 1 : 4);
-}
+  void put(std::uint64_t byte) noexcept { *at_++ = static_cast<char>(byte); }
+  void put_number(std::uint64_t number, int bytes) noexcept {
+    while (bytes-- > 0) put(number >> (8 * bytes) & 0xff);
+  }
+  void put_section(section which) noexcept {
+    put(form::described);
+    put(form::ulong8);
+    put(which);
+  }
+  /// A string or binary; `small` is its form up to 255 bytes, the larger one is 0x10 above.
+  void put_text(form small, std::string_view text) noexcept {
+    const bool fits = text.size() <= largest_byte;
+    put(fits ? small : small + 0x10);
+    put_number(text.size(), fits ? 1 : 4);
+    at_ = std::copy(text.begin(), text.end(), at_);
+  }
+  /// The beginning of a list whose elements take `size` bytes.
+  void put_list(std::size_t count, std::size_t size) noexcept {
+    if (count == 0) return put(form::list0);
+    // The size on the wire counts the count.
+    const bool fits = size + 1 <= largest_byte;
+    put(fits ? form::list8 : form::list32);
+    put_number(size + (fits ? 1 : 4), fits ? 1 : 4);
+    put_number(count, fits ? 1 : 4);
+  }
 
-void put_header(std::string& out, std::optional<std::chrono::milliseconds> ttl) {
+ private:
+  std::string& out_;
+  std::size_t begin_;
+  char* at_;
+};
+
+void put_header(writer& out, std::optional<std::chrono::milliseconds> ttl) noexcept {
   constexpr std::int64_t longest = 0xffffffff;
-  put_section(out, section::header);
+  out.put_section(section::header);
   const auto left = std::min<std::int64_t>(ttl ? ttl->count() : 0, longest);
-  if (left <= 0) return put_list(out, 0, 0);
+  if (left <= 0) return out.put_list(0, 0);
   const bool fits = left <= static_cast<std::int64_t>(largest_byte);
-  put_list(out, ttl_at + 1, ttl_at + (fits ? 2 : 5));
-  for (std::size_t i = 0; i < ttl_at; ++i) put(out, form::null);
-  put(out, fits ? form::uint8 : form::uint32);
-  put_number(out, static_cast<std::uint64_t>(left), fits ? 1 : 4);
+  out.put_list(ttl_at + 1, ttl_at + (fits ? 2 : 5));
+  for (std::size_t i = 0; i < ttl_at; ++i) out.put(form::null);
+  out.put(fits ? form::uint8 : form::uint32);
+  out.put_number(static_cast<std::uint64_t>(left), fits ? 1 : 4);
 }
 
-void put_properties(std::string& out, const message& m) {
-  constexpr std::size_t expiry_size = 9;
-  const std::string_view texts[] = {m.id, {}, m.to, {}, m.reply_to, m.correlation_id};
-  static_assert(std::size(texts) == correlation_id_at + 1);
-  const std::int64_t expiry = m.absolute_expiry_time.value_or(0);
+/// What stands in the list of properties.
+struct property_list {
+  explicit property_list(const message& m) noexcept
+      : texts{m.id, {}, m.to, {}, m.reply_to, m.correlation_id},
+        expiry(m.absolute_expiry_time.value_or(0)) {
+    for (std::size_t i = 0; i < std::size(texts); ++i) {
+      if (!texts[i].empty()) count = i + 1;
+    }
+    if (expiry != 0) count = expiry_at + 1;
+    for (std::size_t i = 0; i < count; ++i) size += i == expiry_at ? expiry_size : size_of(text(i));
+  }
+  std::string_view text(std::size_t i) const noexcept {
+    return i < std::size(texts) ? texts[i] : std::string_view();
+  }
+
+  std::string_view texts[correlation_id_at + 1];
+  std::int64_t expiry;
   std::size_t count = 0;
-  std::size_t size = 0;
-  for (std::size_t i = 0; i < std::size(texts); ++i) {
-    if (!texts[i].empty()) count = i + 1;
-  }
-  if (expiry != 0) count = expiry_at + 1;
-  for (std::size_t i = 0; i < count; ++i) {
-    size += i == expiry_at ? expiry_size : size_of(i < std::size(texts) ? texts[i] : "");
-  }
-  put_section(out, section::properties);
-  put_list(out, count, size);
-  for (std::size_t i = 0; i < count; ++i) {
+  std::size_t size = 0;  ///< of the elements, bytes
+};
+
+void put_properties(writer& out, const property_list& list) noexcept {
+  out.put_section(section::properties);
+  out.put_list(list.count, list.size);
+  for (std::size_t i = 0; i < list.count; ++i) {
     if (i == expiry_at) {
-      put(out, form::timestamp);
-      put_number(out, static_cast<std::uint64_t>(expiry), 8);
-    } else if (i < std::size(texts) && !texts[i].empty()) {
-      put_text(out, form::string8, texts[i]);
+      out.put(form::timestamp);
+      out.put_number(static_cast<std::uint64_t>(list.expiry), 8);
+    } else if (const std::string_view text = list.text(i); !text.empty()) {
+      out.put_text(form::string8, text);
     } else {
-      put(out, form::null);
+      out.put(form::null);
     }
   }
 }
@@ -326,11 +353,15 @@ bool read_section(section which, bool first, const value& v, message& out) {
 }  // namespace
 
 void append_message(std::string& out, const message& m) {
-  put_header(out, m.ttl);
-  put_properties(out, m);
+  constexpr std::size_t size_of_header = size_of_section + size_of_list + ttl_at + 5;
+  const property_list properties(m);
+  writer w(out, size_of_header + 2 * size_of_section + size_of_list + properties.size +
+                    largest_prefix + m.body.size());
+  put_header(w, m.ttl);
+  put_properties(w, properties);
   if (m.kind != message::body_kind::text && m.kind != message::body_kind::binary) return;
-  put_section(out, section::amqp_value);
-  put_text(out, m.kind == message::body_kind::text ? form::string8 : form::binary8, m.body);
+  w.put_section(section::amqp_value);
+  w.put_text(m.kind == message::body_kind::text ? form::string8 : form::binary8, m.body);
 }
 
 error_code read_message(std::string_view bytes, message& out) {

@@ -12,16 +12,16 @@
 namespace ombt::wire::control {
 
 struct link_counts {
-  std::uint64_t unreadable = 0;         ///< messages that could not be read, and were rejected
-  std::uint64_t duplicates = 0;         ///< messages seen before, dropped
-  std::uint64_t late_replies = 0;       ///< replies that nobody waited for
-  std::uint64_t returned = 0;           ///< messages that the broker had no queue for
-  std::uint64_t refused = 0;            ///< messages that the broker did not take (nack)
-  std::uint64_t replies_abandoned = 0;  ///< replies that could not be sent
+  std::uint64_t unreadable = 0;           ///< messages that could not be read, and were rejected
+  std::uint64_t duplicates = 0;           ///< messages seen before, dropped
+  std::uint64_t late_replies = 0;         ///< replies that nobody waited for
+  std::uint64_t returned = 0;             ///< messages that the broker had no queue for
+  std::uint64_t refused = 0;              ///< messages that the broker did not take (nack)
+  std::uint64_t replies_abandoned = 0;    ///< replies that could not be sent
   std::uint64_t sent_without_credit = 0;  ///< AMQP 1.0: counted as sent, not taken by the bus yet
   std::uint64_t lost_without_credit = 0;  ///< and those of them that it never took
-  std::uint64_t connection_errors = 0;  ///< connections lost, and attempts that failed
-  std::uint64_t reconnects = 0;         ///< servers and listeners set up again
+  std::uint64_t connection_errors = 0;    ///< connections lost, and attempts that failed
+  std::uint64_t reconnects = 0;           ///< servers and listeners set up again
 
   /// The growth since an earlier count of the same links.
   link_counts since(const link_counts& before) const noexcept;

@@ -139,27 +139,30 @@ struct host {
 TEST_CASE("An idle connection with two links owns less than 40 KB, nearly all of it proton's") {
   const connection_options options;
   counter events;
-  open_client(options, events);  // what the process keeps is not the connection's
-
   const std::string small = transfer(0, 0, 0, std::string(1024, 'x'));
   std::string pieces = transfer(0, 0, 1, "", false, true);
   for (int i = 0; i < 100; ++i) pieces += more_transfer(0, 0, std::string(10000, 'x'), i != 99);
   const std::string large = transfer(0, 0, 2, std::string(1000000, 'y'));
+  const auto use = [&](connection& bus) {
+    feed(bus, small, events, 10);
+    feed(bus, pieces, events, 1460);
+    feed(bus, large, events);
+    flush(bus);
+  };
+  use(*open_client(options, events));  // what the process or thread keeps is not the connection's
 
   const std::size_t before = heap.bytes;
   auto bus = open_client(options, events);
   const std::size_t idle = heap.bytes - before;
-  CAPTURE(idle);  // 37,768 on x86-64: 26 KB without sessions, 3 KB a session, 2.6 KB a link
+  CAPTURE(idle);  // 37,784 on x86-64: 26 KB without sessions, 3 KB a session, 2.6 KB a link
   CHECK(idle < 40 * 1024);
 
   // Using it leaves little behind: neither a message in pieces nor a large one.
-  feed(*bus, small, events, 10);
-  feed(*bus, pieces, events, 1460);
-  feed(*bus, large, events);
-  flush(*bus);
-  CHECK(events.delivered == 3);
+  use(*bus);
+  CHECK(events.delivered == 6);
   const std::size_t used = heap.bytes - before;
   CAPTURE(used);  // 46,424
+  CHECK(used > idle);
   CHECK(used < idle + 12 * 1024);
 }
 
@@ -203,8 +206,8 @@ TEST_CASE(
   CHECK(events.delivered == 1000);
   CHECK(events.updated == 1000);
   const std::size_t each = (heap.calls - calls) / 900;
-  CAPTURE(each);  // 2: the blocks that bytes are read into and written from
-  CHECK(each <= 2);
+  CAPTURE(each);
+  CHECK(each == 0);
 }
 
 TEST_CASE("Memory follows the bytes received, not the sizes announced") {

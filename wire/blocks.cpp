@@ -1,28 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "wire/amqp091/memory.hpp"
+#include "wire/blocks.hpp"
 
 #include <algorithm>
 #include <cstring>
 #include <utility>
 
-namespace ombt::wire::amqp091 {
+namespace ombt::wire {
 
 block_cache::block_cache() { spare_.reserve(most_kept); }
 
 block block_cache::take(std::size_t at_least) {
-  if (!spare_.empty() && spare_.back().capacity >= at_least) {
-    block found = std::move(spare_.back());
-    spare_.pop_back();
-    return found;
-  }
+  // The smallest that is large enough; one that is far too large stays for who needs it.
   const std::size_t capacity = std::max(at_least, smallest);
+  block* found = nullptr;
+  for (block& one : spare_) {
+    if (one.capacity < at_least || one.capacity / 4 > capacity) continue;
+    if (found == nullptr || one.capacity < found->capacity) found = &one;
+  }
+  if (found != nullptr) {
+    std::swap(*found, spare_.back());
+    block taken = std::move(spare_.back());
+    spare_.pop_back();
+    return taken;
+  }
   return {std::unique_ptr<char[]>(new char[capacity]), capacity};
 }
 
 void block_cache::give(block&& back) noexcept {
   block owned{std::move(back.data), std::exchange(back.capacity, 0)};
-  if (owned.capacity == 0 || owned.capacity > largest_kept || spare_.size() >= most_kept) return;
-  spare_.push_back(std::move(owned));
+  const bool useful = owned.capacity >= smallest && owned.capacity <= largest_kept;
+  if (useful && spare_.size() < most_kept) spare_.push_back(std::move(owned));
 }
 
 char* out_buffer::reserve(std::size_t n) {
@@ -60,4 +67,4 @@ void wipe(char* bytes, std::size_t size) noexcept {
   if (size != 0) explicit_bzero(bytes, size);
 }
 
-}  // namespace ombt::wire::amqp091
+}  // namespace ombt::wire
