@@ -33,6 +33,8 @@ drivers::duration close_limit_for(std::size_t agents) {
 constexpr drivers::duration control_close_limit = std::chrono::seconds{2};
 /// How long threads have to say what their agents wait for.
 constexpr drivers::duration answer_limit = std::chrono::milliseconds{300};
+/// While a run goes on, its controller is asked this often whether it is there.
+constexpr drivers::duration controller_check_gap = std::chrono::seconds{5};
 /// This much later even the loops that do not answer are stopped.
 constexpr drivers::duration stop_patience = std::chrono::seconds{5};
 
@@ -54,7 +56,7 @@ class local_path final : public answer_path {
   explicit local_path(std::function<void(const std::string&, report)> take)
       : take_(std::move(take)) {}
   const control::reply_address& controller() const noexcept override { return nobody_; }
-  void send_pong(agent_kind, const std::string&) override {}
+  void send_pong(agent_kind, const std::string&, const std::string&) override {}
   void send_result(agent_kind, const std::string& name, report figures, bool) override {
     take_(name, std::move(figures));
   }
@@ -105,7 +107,7 @@ class fleet::impl final : public worker_events, public agent_host, public driver
   void carrier_failed(std::string why) override;
   void on_timer(std::uint64_t which) override;
 
-  enum timer : std::uint64_t { ready_deadline, ready_grace, stop_deadline };
+  enum timer : std::uint64_t { ready_deadline, ready_grace, stop_deadline, controller_check };
 
   drivers::loop& first() noexcept { return threads_.front()->loop; }
   /// Runs work(worker) on every I/O thread.
@@ -114,6 +116,7 @@ class fleet::impl final : public worker_events, public agent_host, public driver
   bool has(agent_kind kind) const noexcept {
     return !plan_.control_names[static_cast<std::size_t>(kind)].empty() && !left_.contains(kind);
   }
+  void check_controllers_later();
   void make_agents();
   void one_ready();
   void fail(const std::string& why);
@@ -137,7 +140,7 @@ class fleet::impl final : public worker_events, public agent_host, public driver
   std::set<agent_kind> left_;
   std::size_t ready_wanted_ = 0;
   std::size_t closing_ = 0;
-  std::array<drivers::loop::timer_id, 3> timers_{};
+  std::array<drivers::loop::timer_id, 4> timers_{};  ///< 0: not set
 
   // Shared with the caller's thread.
   mutable std::mutex mutex_;
@@ -312,6 +315,12 @@ std::vector<std::string> fleet::impl::names(agent_kind kind) const {
 
 void fleet::impl::start_run(agent_kind kind, std::shared_ptr<const test_plan> plan) {
   everywhere([kind, plan](worker& w) { w.run(kind, plan); });
+  if (timers_[controller_check] == 0) check_controllers_later();
+}
+
+void fleet::impl::check_controllers_later() {
+  timers_[controller_check] = first().start_timer(
+      drivers::steady_clock::now() + controller_check_gap, *this, controller_check);
 }
 
 void fleet::impl::cancel_run(agent_kind kind) {
@@ -343,6 +352,13 @@ void fleet::impl::one_ready() {
 void fleet::impl::on_timer(std::uint64_t which) {
   if (which == stop_deadline) {
     all_stopped();
+    return;
+  }
+  if (which == controller_check) {
+    timers_[controller_check] = 0;
+    if (!coordinator_.running()) return;
+    coordinator_.check_controllers();
+    check_controllers_later();
     return;
   }
   if (state_ != state::starting) return;

@@ -37,7 +37,7 @@ void bus_session::start() {
 }
 
 void bus_session::cancel(std::string_view why) {
-  machine_.cancel(why);
+  machine_.cancel(why, now());
   pump();
 }
 
@@ -146,6 +146,10 @@ void bus_session::on_timer(std::uint64_t tag) {
   timer_ = 0;
   timer_at_.reset();
   if (tag == session_timer) {
+    if (std::string words = transport_->last_error(); words != known_error_) {
+      machine_.on_bus_words(words);
+      known_error_ = std::move(words);
+    }
     machine_.tick(now());
     pump();
     return;

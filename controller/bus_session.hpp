@@ -65,6 +65,7 @@ class bus_session final : private drivers::request_handler,
   drivers::loop::timer_id timer_ = 0;
   std::optional<time_point> timer_at_;
   std::string last_error_;
+  std::string known_error_;  ///< the transport\'s last, told to the machine
   bool closing_ = false;
 };
 

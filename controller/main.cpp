@@ -61,7 +61,8 @@ void add_common_options(CLI::App& app, settings& s) {
       ->type_name("T")
       ->capture_default_str();
   app.add_flag("--unique", s.unique, "the agents were started with --unique");
-  app.add_option("--timeout", s.timeout, "seconds that agents may be silent in each phase")
+  app.add_option("--timeout", s.timeout,
+                 "seconds that agents may be silent in each phase; native clients at work are not")
       ->type_name("S")
       ->capture_default_str();
   app.add_option("--idle", s.idle, "the roll call ends when no agent answered for S seconds")

@@ -10,6 +10,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -21,6 +22,7 @@ struct agent_record {
   wire::control::agent_kind kind = wire::control::agent_kind::rpc_client;
   std::string name;
   bool answered_roll_call = false;  ///< false: heard of by its results only
+  bool native = false;              ///< its pongs say what it works on
   bool missing = false;             ///< waited for in vain
   std::uint32_t reports = 0;        ///< results taken
   std::uint32_t reports_with_details = 0;
@@ -59,6 +61,8 @@ struct outcome {
   /// What was not taken, and why not a problem: results of other runs, twice the same pong, …
   std::uint64_t foreign_results = 0;
   std::uint64_t duplicate_pongs = 0;
+  /// Names by which more than one agent answered one question, and how many more.
+  std::map<std::string, std::uint32_t> same_names;
   std::uint64_t malformed_requests = 0;
   std::uint64_t agents_refused = 0;  ///< above the limit of agents
 

@@ -96,7 +96,12 @@ int run_controller(const checked_settings& checked) {
     const std::string text = text_of(checked, found);
     std::fwrite(text.data(), 1, text.size(), stdout);
   }
-  for (const std::string& problem : found.problems) say_error(given.program, problem);
+  // A report has them too, on a terminal in the same place.
+  const bool shown = found.failure.empty() && given.json != "-" && ::isatty(STDOUT_FILENO) == 1 &&
+                     ::isatty(STDERR_FILENO) == 1 && test_of(checked.what.what);
+  for (const std::string& problem : found.problems) {
+    if (!shown) say_error(given.program, problem);
+  }
   std::string why;
   if (checked.output && found.failure.empty() &&
       !checked.output.commit(output_lines(checked.what, found), why)) {

@@ -20,10 +20,6 @@ constexpr duration retry_pause = 1s;    // after an action that the bus did not 
 constexpr duration first_ask_gap = 2s;  // before agents that are silent are asked again
 constexpr duration least_poll_gap = 250ms;
 
-duration from_seconds(double seconds) {
-  return std::chrono::duration_cast<duration>(std::chrono::duration<double>(seconds));
-}
-
 std::string describe(error_code error, std::string_view detail) {
   if (detail.empty()) return error.message();
   std::string out{detail};
@@ -35,10 +31,6 @@ std::string describe(error_code error, std::string_view detail) {
 bool is_final(error_code error) {
   return error == errc::authentication_failed || error == errc::vhost_refused ||
          error == errc::wrong_protocol || error == errc::channel_refused;
-}
-
-std::string key_of(agent_kind kind, const std::string& name) {
-  return std::string(1, static_cast<char>('0' + static_cast<int>(kind))) + name;
 }
 
 }  // namespace
@@ -67,10 +59,6 @@ void session::fail(std::string text) {
   outcome_.failure = std::move(text);
   phase_ = phase::finished;
   actions_.clear();
-}
-
-void session::cancel(std::string_view why) {
-  if (!finished()) fail(std::string{why});
 }
 
 bool session::next_action(action& out) {
@@ -102,8 +90,8 @@ void session::tick(time_point now) {
   switch (phase_) {
     case phase::connecting:
       if (over) {
-        fail("no contact with the control bus within " + seconds_text(plan_.timeout) +
-             (bus_error_.empty() ? "" : ": " + bus_error_));
+        fail("no contact with the control bus within " + seconds_text(plan_.timeout) + ": " +
+             (bus_error_.empty() ? "it has not answered" : bus_error_));
       } else if (retry) {
         check_self();
       }
@@ -134,7 +122,11 @@ void session::tick(time_point now) {
     case phase::running:
       if (over) {
         mark_missing();
+        run_trouble_ = bus_error_;
+        if (!run_id_.empty()) cancel_run();
         after_run(now);
+      } else if (retry) {
+        look_for_clients(now);
       }
       break;
     case phase::settling:
@@ -155,6 +147,9 @@ void session::tick(time_point now) {
         fail("shutdown could not be sent within " + seconds_text(plan_.timeout) +
              (bus_error_.empty() ? "" : ": " + bus_error_));
       }
+      break;
+    case phase::stopping:
+      if (over) finish();
       break;
     case phase::finished:
       break;
@@ -233,6 +228,11 @@ void session::on_complete(std::uint64_t tag, error_code error, std::string_view 
         fail("run_test could not be sent: " + bus_error_);
       }
       return;
+    case purpose::look:
+      return;
+    case purpose::cancel:
+      if (phase_ == phase::stopping) finish();
+      return;
     case purpose::poll:
       if (phase_ == phase::polling && error) retry_at_ = now + retry_pause;
       return;
@@ -247,6 +247,7 @@ void session::on_complete(std::uint64_t tag, error_code error, std::string_view 
 void session::ping_all(time_point now) {
   retry_at_.reset();
   ping_failed_ = false;
+  ++pings_;
   std::string args;
   wire::control::append_reply_addr_args(args, own_);
   for (const agent_kind kind : agent_kinds) {
@@ -260,10 +261,15 @@ void session::ping_all(time_point now) {
   }
 }
 
+std::string session::key_of(agent_kind kind, const std::string& name) {
+  return std::string(1, static_cast<char>('0' + static_cast<int>(kind))) + name;
+}
+
 agent_record* session::find_or_add(agent_kind kind, const std::string& name, bool pong) {
   const std::string key = key_of(kind, name);
   if (const auto known = index_.find(key); known != index_.end()) {
     agent_record& agent = outcome_.agents[known->second];
+    if (pong && ++states_[known->second].pongs > pings_) ++outcome_.same_names[agent.name];
     if (pong && agent.answered_roll_call) {
       ++outcome_.duplicate_pongs;
       return nullptr;
@@ -279,15 +285,18 @@ agent_record* session::find_or_add(agent_kind kind, const std::string& name, boo
   states_.emplace_back();
   outcome_.agents.back().kind = kind;
   outcome_.agents.back().name = name;
+  if (pong) states_.back().pongs = 1;
   return &outcome_.agents.back();
 }
 
 void session::on_pong(const wire::control::client_pong_request& pong, time_point now) {
+  if (phase_ == phase::running) return on_sign(pong, now);
   // Once run_test is out, a new agent may or may not have got it: its results will tell.
   if (phase_ != phase::roll_call && phase_ != phase::resetting) return;
   agent_record* agent = find_or_add(pong.kind, pong.name, true);
   if (agent == nullptr) return;
   agent->answered_roll_call = true;
+  agent->native = pong.run.has_value();
   last_news_ = now;
   if (phase_ == phase::roll_call) {
     end_roll_call_if_met(now);
@@ -364,35 +373,6 @@ void session::ask_servers(time_point now) {
        servers, std::move(args));
 }
 
-void session::start_run(time_point now) {
-  const auto test = *test_of(plan_.what);
-  const agent_kind servers = wire::control::server_kind(test);
-  bool any_server = false;
-  for (std::size_t i = 0; i < states_.size(); ++i) {
-    any_server = any_server || (outcome_.agents[i].kind == servers && !states_[i].excluded);
-  }
-  if (!any_server) {
-    return fail("none of " + std::to_string(outcome_.count(servers)) + " " +
-                std::string{words(servers)} + "s answered get_server_results within " +
-                seconds_text(plan_.timeout));
-  }
-  enter(phase::running, now);
-  // What the clients must take at least is no part of the time that they may be silent.
-  const double pauses = static_cast<double>(plan_.parameters.count) * plan_.parameters.pause;
-  phase_limit_ += from_seconds(std::min(pauses, 1e9));
-  for (std::size_t i = 0; i < states_.size(); ++i) {
-    if (outcome_.agents[i].kind != wire::control::client_kind(test)) continue;
-    states_[i].waited_for = true;
-    ++waiting_;
-  }
-  wire::control::test_parameters parameters = plan_.parameters;
-  parameters.run = run_id_;
-  parameters.detail = run_id_.empty() ? 0 : 1;
-  std::string args;
-  wire::control::append_run_test_args(args, test, parameters, own_);
-  send(purpose::run, method::run_test, wire::control::client_kind(test), std::move(args));
-}
-
 void session::take(agent_record& from, side& into,
                    const wire::control::client_result_request& result) {
   ++from.reports;
@@ -457,6 +437,7 @@ void session::on_result(const wire::control::client_result_request& result, time
     case phase::running:
       if (!from_client) break;
       phase_limit_ = std::max(phase_limit_, now + plan_.timeout);
+      retry_at_ = phase_limit_ - plan_.timeout / 2;
       last_news_ = now;
       if (waiting_ == 0) after_run(now);
       break;
@@ -486,7 +467,11 @@ void session::end_round_if_complete(time_point now) {
   round_open_ = false;
   outcome_.polled = true;
   const auto& received = outcome_.servers.results;
-  if (received.msgs_ok + received.msgs_fail >= expected_messages()) return end_polling(true);
+  const std::uint64_t arrived = received.msgs_ok + received.msgs_fail;
+  // Of what failed nobody knows whether it arrived: until all of it is there or nothing more comes.
+  const auto failed = copies(outcome_.clients.results.msgs_fail);
+  const bool settled = failed == 0 || round_seen_ == 0 || arrived >= expected_messages() + failed;
+  if (arrived >= expected_messages() && settled) return end_polling(true);
   if (round_seen_ == 0)
     round_gap_ = std::min(round_gap_ * 2, std::max(plan_.timeout, least_poll_gap));
   retry_at_ = now + round_gap_;

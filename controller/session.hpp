@@ -4,23 +4,29 @@
 // comes in as a parameter; what it wants sent waits in a queue of actions. bus_session carries
 // both. One thread.
 //
-// phase       | wants sent                 | ends when                              | else, at its
-// limit connecting  | self_ready to itself       | it answered                            |
-// failure, after 25 tries or timeout roll_call   | client_ping to all kinds   | quiet for idle, or
-// all expected there  | failure (expected ones missing) resetting   | get_server_results         |
-// all servers answered (thrown away)     | goes on, the silent ones are missing running     |
-// run_test to the clients    | all clients' results are in            | goes on, the silent ones
-// are missing settling    | -                          | delay is over (none after calls)       |
-// polling     | get_server_results, again  | all accounted for, all servers answered| the rest is
-// unaccounted for leaving     | shutdown to all kinds      | the bus has taken them | failure
-// finished    | -                          |                                        |
+// phase      | wants sent                | ends when                       | else, at its limit
+// -----------+---------------------------+---------------------------------+---------------------
+// connecting | self_ready to itself      | it answered                     | failure; or 25 tries
+// roll_call  | client_ping to all kinds  | quiet for idle; all expected    | failure: who is
+//            |                           | there                           | missing
+// resetting  | get_server_results        | all servers answered (thrown    | goes on, the silent
+//            |                           | away)                           | ones are missing
+// running    | run_test to the clients,  | all clients' results are in     | cancel_run; goes on,
+//            | then client_ping          |                                 | the silent are missing
+// settling   | -                         | delay is over (none after calls)|
+// polling    | get_server_results, again | all accounted for, all servers  | the rest is
+//            |                           | answered                        | unaccounted for
+// leaving    | shutdown to all kinds     | the bus has taken them          | failure
+// stopping   | cancel_run to the clients | the bus has taken it            | ends all the same
+// finished   | -                         |                                 |
 //
 // With expectations the roll call also needs an agent of each kind that the test needs; status and
 // shutdown go on until it is quiet once what they expect is there.
 //
-// status ends after roll_call, shutdown goes from there to leaving. Every phase's limit is
-// plan.timeout, except that a run has in addition the pauses it must make (count x pause), and
-// that each client's result gives the others the timeout anew.
+// status ends after roll_call, shutdown goes from there to leaving. cancel() leads to stopping, if
+// a run is on. Every phase's limit is plan.timeout, except that a run has in addition the pauses it
+// must make (count x pause), and that each sign of a client gives all the timeout anew: a result,
+// or a native client's pong that says it is at work. (Python clients can't say so.)
 
 #include "wire/control/messages.hpp"
 #include "wire/control/results.hpp"
@@ -47,6 +53,7 @@ enum class phase : std::uint8_t {
   settling,
   polling,
   leaving,
+  stopping,
   finished,
 };
 
@@ -89,8 +96,11 @@ class session {
   void on_result(const wire::control::client_result_request& result, time_point now);
   /// A request that could not be read.
   void on_malformed() { ++outcome_.malformed_requests; }
-  /// Ends the session from outside ("interrupted"); what came in so far is in the outcome.
-  void cancel(std::string_view why);
+  /// Ends the session from outside ("interrupted"); what came in so far is in the outcome. Clients
+  /// in a run are told to end it first; a second cancel() does not wait for that.
+  void cancel(std::string_view why, time_point now);
+  /// What the transport says of the bus, to be told where the bus is why something is missing.
+  void on_bus_words(std::string_view words) { bus_error_ = words; }
 
   phase current() const noexcept { return phase_; }
   bool finished() const noexcept { return phase_ == phase::finished; }
@@ -106,7 +116,7 @@ class session {
   progress how_far() const noexcept;
 
  private:
-  enum class purpose : std::uint8_t { self_check, ping, reset, run, poll, shutdown };
+  enum class purpose : std::uint8_t { self_check, ping, reset, run, look, poll, shutdown, cancel };
 
   void enter(phase next, time_point now);
   void fail(std::string text);
@@ -119,10 +129,15 @@ class session {
   void after_roll_call(time_point now);
   void end_roll_call_if_met(time_point now);
   void start_run(time_point now);
+  void look_for_clients(time_point now);
+  void cancel_run();
+  void on_sign(const wire::control::client_pong_request& pong, time_point now);
+  void tell_missing();
   void after_run(time_point now);
   void end_round_if_complete(time_point now);
   void end_polling(bool in_time);
   void mark_missing();
+  static std::string key_of(wire::control::agent_kind kind, const std::string& name);
   agent_record* find_or_add(wire::control::agent_kind kind, const std::string& name, bool pong);
   void take(agent_record& from, side& into, const wire::control::client_result_request& result);
   bool expectations_met() const noexcept;
@@ -134,12 +149,17 @@ class session {
   /// How long the phase has waited, to be told: its limit, or what has gone by of it.
   duration waited(time_point now) const noexcept;
   bool more_than_expected() const noexcept;
-  std::uint64_t expected_messages() const noexcept;
+  /// How many messages arrive of so many sent, if none is lost.
+  std::uint64_t copies(std::uint64_t sent) const noexcept;
+  std::uint64_t expected_messages() const noexcept {
+    return copies(outcome_.clients.results.msgs_ok);
+  }
 
   // What is known of an agent beside its record.
   struct agent_state {
     bool waited_for = false;  ///< the present phase (or round) ends with its answer
     bool excluded = false;    ///< did not answer the reset: its counters may be another run's
+    std::uint32_t pongs = 0;  ///< more than questions: another agent has the same name
   };
 
   plan plan_;
@@ -155,9 +175,11 @@ class session {
   bool listening_ = false;
   int self_tries_ = 0;
   bool self_check_pending_ = false;
+  std::uint32_t pings_ = 0;       ///< rounds of the roll call
   bool ping_failed_ = false;      ///< a ping of the last round was not taken, it is sent again
   int casts_pending_ = 0;         ///< pings or shutdowns not yet taken by the bus
-  std::string bus_error_;         ///< last error of an action
+  std::string bus_error_;         ///< last error of an action, or what the bus's transport says
+  std::string run_trouble_;       ///< the same, when clients were found silent
   std::uint64_t waiting_ = 0;     ///< agents with waited_for
   bool round_open_ = false;       ///< polling: asked, not all have answered
   std::uint64_t round_seen_ = 0;  ///< polling: messages reported in this round

@@ -4,6 +4,7 @@
 #include "controller/session.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace ombt::controller {
 namespace {
@@ -18,6 +19,10 @@ constexpr std::size_t names_in_problems = 20;
 
 std::string count_text(std::uint64_t number, std::string_view noun) {
   return std::to_string(number) + ' ' + std::string{noun} + (number == 1 ? "" : "s");
+}
+
+duration from_seconds(double seconds) {
+  return std::chrono::duration_cast<duration>(std::chrono::duration<double>(seconds));
 }
 
 std::string seconds_text(duration d) {
@@ -50,6 +55,8 @@ std::string_view name_of(phase p) noexcept {
       return "asking servers";
     case phase::leaving:
       return "shutting down";
+    case phase::stopping:
+      return "stopping";
     case phase::finished:
       break;
   }
@@ -98,12 +105,14 @@ std::string session::expectations_unmet(time_point now) const {
     out += count_text(outcome_.count(kind), words(kind)) + " (topic " +
            wire::control::agent_topic(kind, plan_.topic, plan_.unique) + ')';
   }
+  for (const auto& [name, times] : outcome_.same_names) {
+    out += "; " + count_text(times, "more agent") + " answered by the name " + name;
+  }
   if (!bus_error_.empty()) out += "; " + bus_error_;
   return out;
 }
 
-std::uint64_t session::expected_messages() const noexcept {
-  const std::uint64_t sent = outcome_.clients.results.msgs_ok;
+std::uint64_t session::copies(std::uint64_t sent) const noexcept {
   if (plan_.what != task::rpc_fanout) return sent;
   std::uint64_t servers = 0;
   for (std::size_t i = 0; i < states_.size(); ++i) {
@@ -135,25 +144,52 @@ void session::mark_missing() {
   }
 }
 
+/// Says which agents are missing, and what was said of the bus meanwhile.
+void session::tell_missing() {
+  std::size_t missing = 0;
+  std::size_t clients = 0;
+  const agent_kind client_kind = wire::control::client_kind(*test_of(plan_.what));
+  for (const agent_record& agent : outcome_.agents) {
+    if (!agent.missing) continue;
+    ++missing;
+    if (agent.kind == client_kind) ++clients;
+  }
+  if (missing == 0) return;
+  const std::string since = " within " + seconds_text(plan_.timeout) +
+                            (run_trouble_.empty() ? "" : " (" + run_trouble_ + ')');
+  const bool all = clients > 1 && clients == outcome_.count(client_kind);
+  if (all) {
+    outcome_.problems.push_back("none of " + count_text(clients, words(client_kind)) +
+                                " sent results" + since);
+  }
+  std::size_t named = 0;
+  for (const agent_record& agent : outcome_.agents) {
+    if (!agent.missing) continue;
+    const bool client = agent.kind == client_kind;
+    if ((client && all) || ++named > names_in_problems) continue;
+    outcome_.problems.push_back(
+        std::string{words(agent.kind)} + ' ' + agent.name +
+        (client ? " sent no results" : " did not answer") + since +
+        (client && !agent.native ? "; if it is still at work, raise --timeout" : ""));
+  }
+  if (named > names_in_problems) {
+    outcome_.problems.push_back("and " + count_text(named - names_in_problems, "more agent") +
+                                " did not answer");
+  }
+}
+
 void session::finish() {
   phase_ = phase::finished;
   actions_.clear();
-  if (!test_of(plan_.what)) return;
+  for (const auto& [name, times] : outcome_.same_names) {
+    outcome_.problems.push_back(count_text(times, "more agent") + " answered by the name " + name +
+                                ": told apart by nothing, counted as one");
+  }
+  if (!test_of(plan_.what) || !outcome_.failure.empty()) return;
   const auto& servers = outcome_.servers.results;
   outcome_.expected = expected_messages();
   outcome_.received = servers.msgs_ok + servers.msgs_fail;
-  std::size_t missing = 0;
-  for (const agent_record& agent : outcome_.agents) {
-    if (!agent.missing || ++missing > names_in_problems) continue;
-    const bool client = agent.kind == wire::control::client_kind(*test_of(plan_.what));
-    outcome_.problems.push_back(std::string{words(agent.kind)} + ' ' + agent.name +
-                                (client ? " sent no results within " : " did not answer within ") +
-                                seconds_text(plan_.timeout));
-  }
-  if (missing > names_in_problems) {
-    outcome_.problems.push_back("and " + count_text(missing - names_in_problems, "more agent") +
-                                " did not answer");
-  }
+  tell_missing();
   const auto& clients = outcome_.clients.results;
   if (clients.msgs_fail > 0) {
     outcome_.problems.push_back(std::to_string(clients.msgs_fail) + " of " +
@@ -178,6 +214,7 @@ session::progress session::how_far() const noexcept {
   switch (phase_) {
     case phase::connecting:
     case phase::leaving:
+    case phase::stopping:
       return {};
     case phase::roll_call:
     case phase::finished:

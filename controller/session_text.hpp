@@ -10,6 +10,7 @@
 
 namespace ombt::controller {
 
+duration from_seconds(double seconds);
 /// "60 s", "0.3 s"
 std::string seconds_text(duration d);
 /// "1 agent", "3 agents"

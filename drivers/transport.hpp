@@ -234,6 +234,8 @@ class transport {
   /// (control traffic only: oslo.messaging leaves them). To be called before close().
   virtual void remove_declarations(bool yes) = 0;
 
+  /// False while nothing can be told to the bus: a connection was lost, or there is none yet.
+  virtual bool in_contact() const noexcept = 0;
   virtual const transport_counters& counters() const noexcept = 0;
   /// The last error that a connection met, for messages ("host:port: connection refused").
   virtual std::string last_error() const = 0;

@@ -139,6 +139,11 @@ class bus_carrier::endpoint final : public drivers::request_handler,
 
   void carry_out(method m) {
     command_handler& handler = owner_.handler_;
+    if (m == method::run_test && run_.cancel) {
+      ++owner_.counters_.commands;
+      handler.on_cancel(kind_, run_.parameters.run, owner_.path_to(reply_to_));
+      return;
+    }
     if (m == method::run_test) {
       // As ombt: tests that are unknown or another kind's are ignored.
       if (!run_.test || control::client_kind(*run_.test) != kind_) {

@@ -16,13 +16,14 @@ bus_path::bus_path(std::shared_ptr<bus_link> link, control::reply_address contro
   target_.server = controller_.server;
 }
 
-void bus_path::send_pong(control::agent_kind kind, const std::string& name) {
-  queue({kind, name, nullptr, false});
+void bus_path::send_pong(control::agent_kind kind, const std::string& name,
+                         const std::string& run) {
+  queue({kind, name, nullptr, false, run});
 }
 
 void bus_path::send_result(control::agent_kind kind, const std::string& name, report figures,
                            bool details) {
-  queue({kind, name, std::make_unique<report>(std::move(figures)), details});
+  queue({kind, name, std::make_unique<report>(std::move(figures)), details, {}});
 }
 
 void bus_path::queue(owed a) {
@@ -44,7 +45,9 @@ void bus_path::send_next() {
     drivers::request_message request;
     if (next.figures == nullptr) {
       request.method = wire_name(control::method::client_pong);
-      control::append_client_pong_args(args, next.kind, next.name);
+      const bool native = control::is_native_controller(controller_.server);
+      control::append_client_pong_args(args, next.kind, next.name,
+                                       native ? std::optional(next.run) : std::nullopt);
     } else {
       request.method = wire_name(control::method::client_result);
       control::append_client_result_args(args, next.name, next.kind, next.figures->results,
@@ -76,7 +79,8 @@ void bus_path::on_complete(std::uint64_t tag, const drivers::outcome& result) {
   in_flight(-1);
   if (tag == of_question) {
     // A controller that answers with an exception is there all the same.
-    const bool alive = !result.error || result.error == errc::remote_exception;
+    const bool alive = !result.error || result.error == errc::remote_exception ||
+                       (carrier() != nullptr && !carrier()->transport_->in_contact());
     for (auto& answer : std::exchange(asking_, {})) {
       if (carrier() != nullptr) answer(alive);
     }

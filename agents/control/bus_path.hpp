@@ -33,7 +33,8 @@ class bus_path final : public answer_path,
   bus_path(std::shared_ptr<bus_link> link, wire::control::reply_address controller);
 
   const wire::control::reply_address& controller() const noexcept override { return controller_; }
-  void send_pong(wire::control::agent_kind kind, const std::string& name) override;
+  void send_pong(wire::control::agent_kind kind, const std::string& name,
+                 const std::string& run) override;
   void send_result(wire::control::agent_kind kind, const std::string& name, report figures,
                    bool details) override;
   void check_alive(std::function<void(bool)> answer) override;
@@ -46,6 +47,7 @@ class bus_path final : public answer_path,
     std::string name;
     std::unique_ptr<report> figures;  ///< empty: a pong
     bool details = false;
+    std::string run;  ///< of a pong
   };
   enum operation : std::uint64_t { of_answer = 0, of_question = 1 };
 

@@ -24,13 +24,14 @@ class answer_path {
   virtual ~answer_path() = default;
   /// The controller's own address; its server is the controller's name.
   virtual const wire::control::reply_address& controller() const noexcept = 0;
-  /// Queues a client_pong.
-  virtual void send_pong(wire::control::agent_kind kind, const std::string& name) = 0;
+  /// Queues a client_pong; run: the controller's own run that the agent has to do, or empty.
+  virtual void send_pong(wire::control::agent_kind kind, const std::string& name,
+                         const std::string& run) = 0;
   /// Queues a client_result; details: with the histogram.
   virtual void send_result(wire::control::agent_kind kind, const std::string& name, report figures,
                            bool details) = 0;
   /// Asks the controller whether it is still there; answer runs once, later (not if the carrier
-  /// stops before).
+  /// stops before). While the bus is out of reach nobody is known to be gone.
   virtual void check_alive(std::function<void(bool alive)> answer) = 0;
 };
 
@@ -42,6 +43,9 @@ class command_handler {
   virtual void on_run(wire::control::agent_kind kind,
                       const wire::control::run_test_request& request,
                       std::shared_ptr<answer_path> from) = 0;
+  /// A native controller wants no more of its run.
+  virtual void on_cancel(wire::control::agent_kind kind, const std::string& run,
+                         std::shared_ptr<answer_path> from) = 0;
   virtual void on_collect(wire::control::agent_kind kind, std::shared_ptr<answer_path> from) = 0;
   virtual void on_shutdown(wire::control::agent_kind kind) = 0;
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agents/control/coordinator.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace ombt::agents {
@@ -8,7 +9,13 @@ namespace ombt::agents {
 using wire::control::agent_kind;
 
 void coordinator::on_ping(agent_kind kind, std::shared_ptr<answer_path> from) {
-  for (const std::string& name : host_.names(kind)) from->send_pong(kind, name);
+  std::string at_work_on;
+  for (const run& one : runs(kind)) {
+    if (one.from->controller() != from->controller()) continue;
+    at_work_on = one.plan->run;
+    break;
+  }
+  for (const std::string& name : host_.names(kind)) from->send_pong(kind, name, at_work_on);
 }
 
 void coordinator::on_run(agent_kind kind, const wire::control::run_test_request& request,
@@ -18,7 +25,7 @@ void coordinator::on_run(agent_kind kind, const wire::control::run_test_request&
     ++refused_;
     return;
   }
-  queue.push_back({make_test_plan(request), std::move(from), 0, next_serial_++});
+  queue.push_back({make_test_plan(request), std::move(from), 0, next_serial_++, 0});
   if (queue.size() == 1) {
     start_first(kind);
   } else {
@@ -47,6 +54,31 @@ void coordinator::suspect(agent_kind kind) {
     const std::deque<run>& now = runs(kind);
     if (!alive && !now.empty() && now.front().serial == serial) host_.cancel_run(kind);
   });
+}
+
+void coordinator::on_cancel(agent_kind kind, const std::string& id,
+                            std::shared_ptr<answer_path> from) {
+  std::deque<run>& queue = runs(kind);
+  const auto asked = [&](const run& one) {
+    return one.plan->run == id && one.from->controller() == from->controller();
+  };
+  if (queue.empty()) return;
+  if (asked(queue.front())) host_.cancel_run(kind);
+  queue.erase(std::remove_if(queue.begin() + 1, queue.end(), asked), queue.end());
+}
+
+void coordinator::check_controllers() {
+  for (const agent_kind kind : wire::control::agent_kinds) {
+    if (runs(kind).empty()) continue;
+    const run& first = runs(kind).front();
+    if (!wire::control::is_native_controller(first.from->controller().server)) continue;
+    first.from->check_alive([this, kind, serial = first.serial](bool alive) {
+      std::deque<run>& now = runs(kind);
+      if (now.empty() || now.front().serial != serial) return;
+      now.front().unanswered = alive ? 0 : now.front().unanswered + 1;
+      if (now.front().unanswered == most_unanswered) host_.cancel_run(kind);
+    });
+  }
 }
 
 void coordinator::run_done(agent_kind kind, const std::string& name, report figures) {
@@ -83,6 +115,10 @@ void coordinator::collected(std::uint64_t ticket, const std::string& name, repor
 
 bool coordinator::running(agent_kind kind) const noexcept {
   return !runs_[static_cast<std::size_t>(kind)].empty();
+}
+
+bool coordinator::running() const noexcept {
+  return std::any_of(runs_.begin(), runs_.end(), [](const auto& queue) { return !queue.empty(); });
 }
 
 }  // namespace ombt::agents

@@ -6,7 +6,8 @@
 // Runs of one kind go one after the other, in the order asked for, each reported to its own
 // controller. (ombt's agents run them at the same time, into one record.) A run that stands in
 // another controller's way is checked: where its controller no longer answers it is cancelled, so
-// that one which vanished holds nothing up. At most run_limit wait; further ones are refused.
+// that one which vanished holds nothing up. A native controller is asked now and then in any case:
+// one that was killed leaves no load behind. At most run_limit wait; further ones are refused.
 //
 // kind of agent  event                         what happens                          next state
 // free           run                           all agents of the kind start          running
@@ -15,6 +16,7 @@
 //                an agent is done              its results go to the controller      running
 //                … the last one                next in the queue starts              running/free
 //                controller found gone         run is cancelled; agents end soon     running
+//                cancel by its controller      as above; one that waits is dropped   running
 
 #include "agents/control/carrier.hpp"
 #include "agents/test_plan.hpp"
@@ -54,15 +56,25 @@ class coordinator final : public command_handler {
   static constexpr std::size_t run_limit = 16;
   static constexpr std::size_t ticket_limit = 256;
 
+  /// So many questions in a row a controller may leave unanswered.
+  static constexpr int most_unanswered = 3;
+
   explicit coordinator(agent_host& host) : host_(host) {}
 
   void on_ping(wire::control::agent_kind kind, std::shared_ptr<answer_path> from) override;
   void on_run(wire::control::agent_kind kind, const wire::control::run_test_request& request,
               std::shared_ptr<answer_path> from) override;
+  void on_cancel(wire::control::agent_kind kind, const std::string& id,
+                 std::shared_ptr<answer_path> from) override;
   void on_collect(wire::control::agent_kind kind, std::shared_ptr<answer_path> from) override;
   void on_shutdown(wire::control::agent_kind kind) override { host_.leave(kind); }
   void on_carrier_ready() override { host_.carrier_ready(); }
   void on_carrier_failed(std::string why) override { host_.carrier_failed(std::move(why)); }
+
+  /// Asks the controllers of the runs in work whether they are there; to be called now and then
+  /// (it takes most_unanswered times until a run is cancelled). Python controllers are not asked:
+  /// ombt's agents would go on as well.
+  void check_controllers();
 
   /// An agent has ended its run.
   void run_done(wire::control::agent_kind kind, const std::string& name, report figures);
@@ -72,6 +84,7 @@ class coordinator final : public command_handler {
   /// Runs and collections that were refused because too many waited.
   std::uint64_t refused() const noexcept { return refused_; }
   bool running(wire::control::agent_kind kind) const noexcept;
+  bool running() const noexcept;
 
  private:
   struct run {
@@ -79,6 +92,7 @@ class coordinator final : public command_handler {
     std::shared_ptr<answer_path> from;
     std::size_t agents_left = 0;
     std::uint64_t serial = 0;
+    int unanswered = 0;
   };
   struct collection {
     wire::control::agent_kind kind;

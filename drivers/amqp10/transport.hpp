@@ -69,6 +69,7 @@ class amqp10_transport final : public drivers::transport,
   void close(duration limit, std::function<void()> done) override;
   /// Nothing is ever declared on a router.
   void remove_declarations(bool) override {}
+  bool in_contact() const noexcept override { return connection_ && connection_->in_contact(); }
   const transport_counters& counters() const noexcept override { return monitor_->counters; }
   std::string last_error() const override { return monitor_->last_error; }
 

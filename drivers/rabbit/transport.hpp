@@ -64,6 +64,7 @@ class rabbit_transport final : public drivers::transport,
       notification_handler& handler) override;
   void close(duration limit, std::function<void()> done) override;
   void remove_declarations(bool yes) override { remove_declarations_ = yes; }
+  bool in_contact() const noexcept override { return sends_.in_contact(); }
   const transport_counters& counters() const noexcept override { return monitor_->counters; }
   std::string last_error() const override { return monitor_->last_error; }
 

@@ -55,6 +55,7 @@ struct silent_transport final : drivers::transport {
   }
   void close(drivers::duration, std::function<void()>) override {}
   void remove_declarations(bool) override {}
+  bool in_contact() const noexcept override { return true; }
   const drivers::transport_counters& counters() const noexcept override { return none; }
   std::string last_error() const override { return {}; }
 };

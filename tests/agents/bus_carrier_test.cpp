@@ -39,6 +39,10 @@ struct carrier_fixture : agents::command_handler {
     runs.push_back(request);
     note("run", kind, std::move(from));
   }
+  void on_cancel(agent_kind kind, const std::string& run,
+                 std::shared_ptr<answer_path> from) override {
+    note(("cancel " + run).c_str(), kind, std::move(from));
+  }
   void on_collect(agent_kind kind, std::shared_ptr<answer_path> from) override {
     note("collect", kind, std::move(from));
   }
@@ -239,7 +243,8 @@ TEST_CASE_METHOD(carrier_fixture, "Pongs and results arrive at the controller, i
   start();
   fake_controller controller(bus, loop, "ctl");
   const auto path = path_from(controller);
-  for (int i = 0; i < 100; ++i) path->send_pong(agent_kind::rpc_client, "c-" + std::to_string(i));
+  for (int i = 0; i < 100; ++i)
+    path->send_pong(agent_kind::rpc_client, "c-" + std::to_string(i), {});
   report figures;
   figures.results.add_success(1.5);
   figures.details.run = "r";
@@ -268,7 +273,7 @@ TEST_CASE_METHOD(carrier_fixture, "No more than the window is on its way at once
   scripted_outcome hang;
   hang.hang = true;
   bus.script_always("client_pong", hang);
-  for (int i = 0; i < 50; ++i) path->send_pong(agent_kind::rpc_client, "c");
+  for (int i = 0; i < 50; ++i) path->send_pong(agent_kind::rpc_client, "c", {});
   settle(loop);
   CHECK(bus.sent("client_pong").size() == 4);
 }
@@ -282,8 +287,8 @@ TEST_CASE_METHOD(carrier_fixture,
   const auto to_there = path_from(there);
   CHECK(to_gone != to_there);
   gone.vanish();
-  for (int i = 0; i < 200; ++i) to_gone->send_pong(agent_kind::rpc_client, "c");
-  to_there->send_pong(agent_kind::rpc_client, "c");
+  for (int i = 0; i < 200; ++i) to_gone->send_pong(agent_kind::rpc_client, "c", {});
+  to_there->send_pong(agent_kind::rpc_client, "c", {});
   REQUIRE(drive(
       loop, [&] { return carrier->counters().answers_lost == 200 && there.pongs.size() == 1; }));
   CHECK(bus.sent("client_pong").size() <= 1 + 2 * 16);  // the rest was not even tried
@@ -310,7 +315,7 @@ TEST_CASE_METHOD(carrier_fixture, "An answer that fails otherwise costs only its
   const auto path = path_from(controller);
   bus.script("client_pong", fails(errc::remote_exception));
   bus.script("client_pong", fails(errc::nacked));
-  for (int i = 0; i < 30; ++i) path->send_pong(agent_kind::rpc_client, "c");
+  for (int i = 0; i < 30; ++i) path->send_pong(agent_kind::rpc_client, "c", {});
   REQUIRE(drive(loop, [&] { return carrier->counters().answers == 28; }));
   CHECK(carrier->counters().answers_lost == 2);
 }
@@ -321,7 +326,7 @@ TEST_CASE_METHOD(carrier_fixture, "What waits for one controller is bounded") {
   start();
   fake_controller controller(bus, loop, "ctl");
   const auto path = path_from(controller);
-  for (int i = 0; i < 1000; ++i) path->send_pong(agent_kind::rpc_client, "c");
+  for (int i = 0; i < 1000; ++i) path->send_pong(agent_kind::rpc_client, "c", {});
   CHECK(carrier->counters().answers_lost == 1000 - 11);
 }
 
@@ -334,7 +339,7 @@ TEST_CASE_METHOD(carrier_fixture, "Any number of controllers may come; few are r
   fake_controller asker(bus, loop, "x");
   for (int i = 0; i < 100; ++i) {
     asker.address.server = "controller-" + std::to_string(i);
-    path_from(asker)->send_pong(agent_kind::rpc_client, "c");
+    path_from(asker)->send_pong(agent_kind::rpc_client, "c", {});
     if (i % 2 == 0) paths.clear();  // nobody holds the path while its call is on its way
   }
   bus.clear_script("client_pong");
@@ -342,7 +347,7 @@ TEST_CASE_METHOD(carrier_fixture, "Any number of controllers may come; few are r
   carrier->stop(std::chrono::seconds(1), [&] { closed = true; });
   REQUIRE(drive(loop, [&] { return closed; }));
   settle(loop);
-  for (const auto& path : paths) path->send_pong(agent_kind::rpc_client, "late");
+  for (const auto& path : paths) path->send_pong(agent_kind::rpc_client, "late", {});
   CHECK(bus.sent("client_pong").size() == 100);
   CHECK(bus.declarations_removed() == 1);
 }
@@ -351,12 +356,12 @@ TEST_CASE_METHOD(carrier_fixture, "A path outlives its carrier without harm") {
   start();
   fake_controller controller(bus, loop, "ctl");
   const auto path = path_from(controller);
-  path->send_pong(agent_kind::rpc_client, "c");
+  path->send_pong(agent_kind::rpc_client, "c", {});
   bool closed = false;
   carrier->stop(std::chrono::seconds(1), [&] { closed = true; });
   REQUIRE(drive(loop, [&] { return closed; }));
   carrier.reset();
-  path->send_pong(agent_kind::rpc_client, "c");
+  path->send_pong(agent_kind::rpc_client, "c", {});
   path->check_alive([](bool) { FAIL("nobody can answer"); });
   settle(loop);
 }

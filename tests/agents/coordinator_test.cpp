@@ -5,6 +5,7 @@
 
 #include <map>
 #include <set>
+#include <utility>
 
 using namespace ombt;
 using agents::answer_path;
@@ -18,8 +19,8 @@ namespace {
 struct fake_path final : answer_path {
   explicit fake_path(std::string server) { address.server = std::move(server); }
   const wire::control::reply_address& controller() const noexcept override { return address; }
-  void send_pong(agent_kind kind, const std::string& name) override {
-    pongs.push_back(std::string(wire_name(kind)) + " " + name);
+  void send_pong(agent_kind kind, const std::string& name, const std::string& run) override {
+    pongs.push_back(std::string(wire_name(kind)) + " " + name + (run.empty() ? "" : " at " + run));
   }
   void send_result(agent_kind, const std::string& name, report figures, bool details) override {
     results.push_back({name, figures.results.msgs_ok, details});
@@ -68,11 +69,13 @@ struct coordinator_fixture {
   std::shared_ptr<fake_path> a = std::make_shared<fake_path>("controller-a");
   std::shared_ptr<fake_path> b = std::make_shared<fake_path>("controller-b");
 
-  void run(const std::shared_ptr<fake_path>& from, std::int64_t count, int detail = 0) {
+  void run(const std::shared_ptr<fake_path>& from, std::int64_t count, int detail = 0,
+           const std::string& id = {}) {
     wire::control::run_test_request request;
     request.test = test_kind::call;
     request.parameters.count = count;
     request.parameters.detail = detail;
+    request.parameters.run = id;
     commands.on_run(agent_kind::rpc_client, request, from);
   }
   void done(const std::string& name, std::uint64_t ok) {
@@ -90,6 +93,65 @@ TEST_CASE_METHOD(coordinator_fixture,
   CHECK(a->pongs == std::vector<std::string>{"RPCClient c-0", "RPCClient c-1"});
   commands.on_ping(agent_kind::listener, b);
   CHECK(b->pongs.empty());
+}
+
+TEST_CASE_METHOD(
+    coordinator_fixture,
+    "A pong tells a controller of its own run, in work or waiting, and of no other's") {
+  run(a, 5, 1, "run-a");
+  run(b, 5, 1, "run-b");
+  const auto stranger = std::make_shared<fake_path>("controller-c");
+  for (const auto& path : {a, b, stranger}) commands.on_ping(agent_kind::rpc_client, path);
+  CHECK(a->pongs.front() == "RPCClient c-0 at run-a");
+  CHECK(b->pongs.front() == "RPCClient c-0 at run-b");
+  CHECK(stranger->pongs.front() == "RPCClient c-0");
+  done("c-0", 5);
+  done("c-1", 5);
+  commands.on_ping(agent_kind::rpc_client, a);
+  CHECK(a->pongs.back() == "RPCClient c-1");
+}
+
+TEST_CASE_METHOD(coordinator_fixture,
+                 "A controller ends its own run, in work or waiting, and nobody else's") {
+  run(a, 5, 1, "run-a");
+  run(b, 6, 1, "run-b");
+  run(a, 7, 1, "run-a2");
+  commands.on_cancel(agent_kind::rpc_client, "run-a", b);
+  commands.on_cancel(agent_kind::rpc_client, "unknown", a);
+  commands.on_cancel(agent_kind::listener, "run-a", a);
+  CHECK(agents.cancelled == 0);
+  commands.on_cancel(agent_kind::rpc_client, "run-b", b);  // it has not begun
+  CHECK(agents.cancelled == 0);
+  commands.on_cancel(agent_kind::rpc_client, "run-a", a);
+  CHECK(agents.cancelled == 1);
+  done("c-0", 2);
+  done("c-1", 2);
+  CHECK(agents.started == std::vector<std::int64_t>{5, 7});
+}
+
+TEST_CASE_METHOD(coordinator_fixture,
+                 "The run of a native controller that answers nothing three times is cancelled") {
+  const auto native =
+      std::make_shared<fake_path>("ombt-t-None-h-1-0123456789abcdef0123456789abcdef-native");
+  const auto check = [&](const std::shared_ptr<fake_path>& path, bool alive) {
+    commands.check_controllers();
+    REQUIRE(path->questions.size() == 1);
+    std::exchange(path->questions, {})[0](alive);
+  };
+  run(native, 5);
+  for (const bool alive : {false, false, true, false, false}) check(native, alive);
+  CHECK(agents.cancelled == 0);
+  check(native, false);
+  CHECK(agents.cancelled == 1);
+  commands.check_controllers();  // answered when the run is over: nothing to cancel
+  done("c-0", 5);
+  done("c-1", 5);
+  run(a, 6);
+  for (const auto& answer : native->questions) answer(false);
+  CHECK(agents.cancelled == 1);
+  // Python's are not asked: ombt's agents would go on as well.
+  commands.check_controllers();
+  CHECK(a->questions.empty());
 }
 
 TEST_CASE_METHOD(coordinator_fixture,

@@ -257,6 +257,7 @@ class fake_transport final : public drivers::transport, private drivers::timer_t
     if (!owes()) closed();
   }
   void remove_declarations(bool yes) override { remove_ = yes; }
+  bool in_contact() const noexcept override { return true; }
   const drivers::transport_counters& counters() const noexcept override { return counters_; }
   std::string last_error() const override {
     return bus_.refusal_ ? bus_.refusal_detail_ : std::string();

@@ -64,7 +64,20 @@ class session_script {
     return actions;
   }
 
-  void pong(agent_kind kind, const std::string& name) { machine.on_pong({kind, name}, now_); }
+  /// Takes and completes all actions there are, of which the last must be of this method: behind
+  /// the questions after silent clients, for instance.
+  void expect_last(method m) {
+    const auto actions = take();
+    REQUIRE_FALSE(actions.empty());
+    REQUIRE(actions.back().method == m);
+    for (const action& a : actions) complete(a);
+  }
+
+  void pong(agent_kind kind, const std::string& name) { machine.on_pong({kind, name, {}}, now_); }
+  /// Of a native agent, with the run that it is at (empty: none).
+  void native_pong(agent_kind kind, const std::string& name, const std::string& run = {}) {
+    machine.on_pong({kind, name, run}, now_);
+  }
 
   /// A record of ok messages of 1 ms and failures.
   static wire::control::client_result_request record(agent_kind kind, const std::string& name,

@@ -170,7 +170,15 @@ TEST_CASE("interrupted at any step, a session is over and sends nothing more") {
     if (step >= 3) s.start_run({"c"}, {"s"});
     if (step >= 4) s.result(client, "c", 10);
     if (step >= 5) s.pass(250ms);
-    s.machine.cancel("interrupted");
+    s.machine.cancel("interrupted", s.now());
+    if (step == 3) {
+      // Clients in a run are told first.
+      REQUIRE(s.machine.current() == phase::stopping);
+      const auto told = s.expect(method::run_test, 1);
+      CHECK(told[0].to == client);
+      CHECK(told[0].args_json.starts_with(R"({"test": "cancel_run", "kwargs": {"ombt": {"run": ")" +
+                                          run_id + R"("}}, "reply_addr")"));
+    }
     REQUIRE(s.machine.finished());
     CHECK(s.found().failure == "interrupted");
     CHECK(s.take().empty());
@@ -184,17 +192,146 @@ TEST_CASE("interrupted at any step, a session is over and sends nothing more") {
   }
 }
 
-TEST_CASE("twenty names are enough in the problems") {
+TEST_CASE("an interrupted run ends though the bus does not take the word, or at the second time") {
+  for (const bool again : {false, true}) {
+    session_script s{plan_for(task::rpc_call)};
+    s.start_run({"c"}, {"s"});
+    s.machine.cancel("interrupted", s.now());
+    s.take();
+    CHECK_FALSE(s.machine.finished());
+    if (again) {
+      s.machine.cancel("interrupted again", s.now());
+      CHECK(s.found().failure == "interrupted again");
+    } else {
+      s.pass(2s);
+      CHECK(s.found().failure == "interrupted");
+    }
+    CHECK(s.machine.finished());
+  }
+}
+
+TEST_CASE("twenty names are enough in the problems; where all are missing none is named") {
   session_script s{plan_for(task::rpc_call)};
   std::vector<std::string> clients;
   for (int i = 0; i < 50; ++i) clients.push_back("c" + std::to_string(i));
+  const bool all = GENERATE(false, true);
   s.start_run(clients, {"s"});
+  if (!all) s.result(client, "c49", 0);
   s.pass(60s);
-  s.expect(method::get_server_results, 1);
+  s.take();
   s.result(server, "s", 0);
   REQUIRE(s.machine.finished());
-  CHECK(s.found().problems.size() == 21);
-  CHECK(s.found().problems.back() == "and 30 more agents did not answer");
+  if (all) {
+    REQUIRE(s.found().problems.size() == 1);
+    CHECK(s.found().problems[0] == "none of 50 RPC clients sent results within 60 s");
+  } else {
+    CHECK(s.found().problems.size() == 21);
+    CHECK(s.found().problems.back() == "and 29 more agents did not answer");
+  }
+}
+
+TEST_CASE("clients that say they are at work are waited for, however long it takes") {
+  session_script s{plan_for(task::rpc_call)};
+  s.connect();
+  for (const auto* name : {"c1", "c2"}) s.native_pong(client, name);
+  s.native_pong(server, "s");
+  s.pass(s.machine.what().idle);
+  s.expect(method::get_server_results, 1);
+  s.result(server, "s", 0);
+  s.expect(method::run_test, 1);
+  for (int minute = 0; minute < 10; ++minute) {
+    s.pass(29s);
+    CHECK(s.take().empty());
+    s.pass(1s);
+    s.expect(method::client_ping, 1);
+    s.native_pong(client, "c1", run_id);
+    REQUIRE(s.machine.current() == phase::running);
+  }
+  SECTION("until they report") {
+    s.native_result("c1", 10, run_id);
+    s.native_result("c2", 10, run_id);
+    CHECK(s.machine.current() == phase::polling);
+  }
+  SECTION("until they are silent, or say that they are not: then they are told to end it") {
+    const bool idle = GENERATE(false, true);
+    s.pass(30s);
+    s.expect(method::client_ping, 1);
+    if (idle) s.native_pong(client, "c1", "");
+    s.pass(15s);
+    s.expect(method::client_ping, 1);  // the first question may be lost
+    s.native_pong(client, "stranger", run_id);
+    s.native_pong(client, "c1", "another-run");
+    s.machine.on_bus_words("h:5672: the broker has blocked the connection");
+    s.pass(15s);
+    REQUIRE(s.machine.current() == phase::polling);
+    const auto said = s.take();
+    REQUIRE(said.size() == 2);
+    CHECK(said[0].method == method::run_test);
+    CHECK(said[0].args_json.find("cancel_run") != std::string::npos);
+    // What comes of it late still counts.
+    s.native_result("c2", 4, run_id);
+    s.result(server, "s", 4);
+    REQUIRE(s.machine.finished());
+    CHECK(s.found().problems ==
+          std::vector<std::string>{"RPC client c1 sent no results within 60 s (h:5672: the broker "
+                                   "has blocked the connection)"});
+  }
+}
+
+TEST_CASE("a Python client that is silent for the timeout is missing, and --timeout is named") {
+  session_script s{plan_for(task::rpc_call)};
+  s.start_run({"c"}, {"s"});
+  s.pass(59s);
+  s.pong(client, "c");  // alive, but at work?
+  s.pass(1s);
+  s.take();
+  s.result(server, "s", 0);
+  REQUIRE(s.machine.finished());
+  REQUIRE(s.found().problems.size() == 1);
+  CHECK(s.found().problems[0] ==
+        "RPC client c sent no results within 60 s; if it is still at work, raise --timeout");
+}
+
+TEST_CASE("more answers to one question than a name can give are told") {
+  const auto what = GENERATE(task::status, task::shutdown, task::rpc_call);
+  session_script s{plan_for(what)};
+  s.connect();
+  s.pong(client, "same");
+  s.pong(client, "same");
+  s.pong(client, "same");
+  s.pong(server, "s");
+  s.pass(2s);
+  if (what == task::shutdown) s.expect(method::shutdown, 4);
+  if (what == task::rpc_call) {
+    s.take();
+    s.result(server, "s", 0);
+    s.take();
+    s.result(client, "same", 0);
+    s.take();
+    s.result(server, "s", 0);
+  }
+  REQUIRE(s.machine.finished());
+  CHECK(s.found().problems ==
+        std::vector<std::string>{"2 more agents answered by the name same: told apart by nothing, "
+                                 "counted as one"});
+}
+
+TEST_CASE("after failures servers are asked until nothing more comes") {
+  session_script s{plan_for(task::rpc_call)};
+  s.start_run({"c"}, {"s"});
+  s.result(client, "c", 4, 6);  // whether the six arrived nobody knows
+  s.expect(method::get_server_results, 1);
+  s.result(server, "s", 7);
+  s.pass(1s);
+  s.expect(method::get_server_results, 1);
+  s.result(server, "s", 2);
+  s.pass(1s);
+  s.expect(method::get_server_results, 1);
+  REQUIRE_FALSE(s.machine.finished());
+  s.result(server, "s", 0);
+  REQUIRE(s.machine.finished());
+  CHECK(s.found().received == 9);
+  CHECK(s.found().expected == 4);
 }
 
 TEST_CASE("more agents than the limit are counted, not kept") {

@@ -55,12 +55,21 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   client_pong_request pong;
   if (read_client_pong_args(root, pong, why)) {
     out.clear();
-    append_client_pong_args(out, pong.kind, pong.name);
+    append_client_pong_args(out, pong.kind, pong.name, pong.run);
     client_pong_request back;
-    require(read_client_pong_args(again(second, out), back, why) && back.name == pong.name);
+    require(read_client_pong_args(again(second, out), back, why) && back.name == pong.name &&
+            back.run == pong.run);
   }
   run_test_request test;
-  if (read_run_test_args(root, test, why) && test.test) {
+  const bool readable = read_run_test_args(root, test, why);
+  if (readable && test.cancel) {
+    out.clear();
+    append_cancel_run_args(out, test.parameters.run, test.reply_to);
+    run_test_request back;
+    require(read_run_test_args(again(second, out), back, why) && back.cancel &&
+            back.parameters.run == test.parameters.run && back.reply_to == test.reply_to);
+  }
+  if (readable && test.test) {
     require(test.parameters.count >= 1 && test.parameters.count <= count_limit);
     require(test.parameters.pause >= 0 && test.parameters.pause <= pause_limit);
     out.clear();

@@ -11,6 +11,7 @@ namespace ombt::wire::control {
 namespace {
 
 constexpr std::string_view native_suffix = "-native";
+constexpr std::string_view cancel_test = "cancel_run";
 constexpr std::size_t hex_length = 32;
 constexpr std::size_t tag_length = 16;
 constexpr std::size_t run_limit = 64;
@@ -319,11 +320,25 @@ void append_reply_addr_args(std::string& out, const reply_address& reply_to) {
   out += '}';
 }
 
-void append_client_pong_args(std::string& out, agent_kind kind, std::string_view name) {
+void append_client_pong_args(std::string& out, agent_kind kind, std::string_view name,
+                             const std::optional<std::string>& run) {
   out += "{\"kind\": \"";
   out += wire_name(kind);
   out += "\", \"name\": ";
   json::append_string(out, name);
+  if (run) {
+    out += ", \"ombt\": {\"run\": ";
+    json::append_string(out, *run);
+    out += '}';
+  }
+  out += '}';
+}
+
+void append_cancel_run_args(std::string& out, std::string_view run, const reply_address& reply_to) {
+  out.append("{\"test\": \"").append(cancel_test).append("\", \"kwargs\": {\"ombt\": {\"run\": ");
+  json::append_string(out, run);
+  out += "}}, ";
+  append_reply_addr(out, reply_to);
   out += '}';
 }
 
@@ -368,6 +383,15 @@ bool read_client_pong_args(json::value args, client_pong_request& out, std::stri
     return false;
   }
   out.kind = *known;
+  out.run.reset();
+  if (const json::value extra = args["ombt"]) {
+    const auto run = extra["run"].string();
+    if (!run || run->size() > run_limit) {
+      why = "ombt.run is no short string";
+      return false;
+    }
+    out.run = *run;
+  }
   return read_text(args["name"], "name", name_limit, out.name, why);
 }
 
@@ -375,6 +399,12 @@ bool read_run_test_args(json::value args, run_test_request& out, std::string& wh
   std::string test;
   if (!read_text(args["test"], "test", name_limit, test, why)) return false;
   out.test = test_kind_from(test);
+  out.cancel = test == cancel_test;
+  if (out.cancel) {
+    return read_text(args["kwargs"]["ombt"]["run"], "kwargs.ombt.run", run_limit,
+                     out.parameters.run, why) &&
+           read_reply_addr(args, out.reply_to, why);
+  }
   if (!out.test) return true;
   return read_parameters(args["kwargs"], out.parameters, why) &&
          read_reply_addr(args, out.reply_to, why);

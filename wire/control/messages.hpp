@@ -9,6 +9,10 @@
 // unknown key in reply_addr):
 // - run_test's kwargs carry "ombt": {"run": id, "detail": 1}. ombt ignores unknown kwargs. A
 //   native client then adds the key "ombt" to its results (results.hpp), with the same run id.
+// - client_pong carries "ombt": {"run": id} to a native controller: the id of its run that this
+//   agent works on or has waiting, empty if there is none.
+// - run_test of the test "cancel_run", which ombt does not know and ignores: its kwargs carry
+//   "ombt": {"run": id}, the run that is to end.
 // - get_server_results has no place for such a key, so the controller's *name* says it: the
 //   server of its reply_addr ends in "-native". A native server that is asked by such a name adds
 //   the key "ombt" to its results, and never otherwise.
@@ -147,6 +151,7 @@ bool is_severity(std::string_view severity) noexcept;
 /// Arguments of run_test.
 struct run_test_request {
   std::optional<test_kind> test;  ///< empty: a test that this side does not know; ignore it
+  bool cancel = false;            ///< native: ends parameters.run
   test_parameters parameters;
   reply_address reply_to;
 };
@@ -155,14 +160,21 @@ struct run_test_request {
 struct client_pong_request {
   agent_kind kind = agent_kind::rpc_client;
   std::string name;
+  /// Native: the id of the asking controller's run that the agent works on, or has waiting; empty:
+  /// of none.
+  std::optional<std::string> run;
 };
 
 // Each appends the JSON object of a method's arguments. self_ready and shutdown have none: "{}".
 
 /// client_ping and get_server_results: {"reply_addr": {"exchange", "topic", "server"}}.
 void append_reply_addr_args(std::string& out, const reply_address& reply_to);
-/// client_pong: {"kind", "name"}.
-void append_client_pong_args(std::string& out, agent_kind kind, std::string_view name);
+/// client_pong: {"kind", "name"[, "ombt"]}; with a run only for a native controller.
+void append_client_pong_args(std::string& out, agent_kind kind, std::string_view name,
+                             const std::optional<std::string>& run = {});
+/// run_test that ends a run of native agents: {"test": "cancel_run", "kwargs": {"ombt"},
+/// "reply_addr"}.
+void append_cancel_run_args(std::string& out, std::string_view run, const reply_address& reply_to);
 /// run_test: {"test", "kwargs": {"verbose", "pause", "data", "count"[, "severity"][, "ombt"]},
 /// "reply_addr"}; severity for notifications only, ombt where run is not empty.
 void append_run_test_args(std::string& out, test_kind test, const test_parameters& parameters,

@@ -139,6 +139,12 @@ TEST_CASE("arguments are rendered as ombt's Python sends them") {
   append_client_pong_args(out, agent_kind::listener, "n\"1");
   CHECK(out == R"({"kind": "Listener", "name": "n\"1"})");
   out.clear();
+  append_client_pong_args(out, agent_kind::rpc_client, "n", "r-1");  // to a native controller
+  CHECK(out == R"({"kind": "RPCClient", "name": "n", "ombt": {"run": "r-1"}})");
+  out.clear();
+  append_cancel_run_args(out, "r-1", controller);
+  CHECK(out == R"({"test": "cancel_run", "kwargs": {"ombt": {"run": "r-1"}}, )" + reply_json + "}");
+  out.clear();
   test_parameters parameters;
   parameters.data = "XX";
   parameters.count = 3;
@@ -179,6 +185,25 @@ TEST_CASE("what is rendered is read back") {
     REQUIRE(read_client_pong_args(d.root, pong, why));
     CHECK(pong.kind == agent_kind::notifier);
     CHECK(pong.name == "some-name");
+    CHECK_FALSE(pong.run);
+  }
+  for (const std::string run : {"", "r-1"}) {
+    out.clear();
+    append_client_pong_args(out, agent_kind::notifier, "some-name", run);
+    const document d{out};
+    REQUIRE(read_client_pong_args(d.root, pong, why));
+    CHECK(pong.run == run);
+  }
+  run_test_request cancel;
+  {
+    out.clear();
+    append_cancel_run_args(out, "r-1", controller);
+    const document d{out};
+    REQUIRE(read_run_test_args(d.root, cancel, why));
+    CHECK(cancel.cancel);
+    CHECK_FALSE(cancel.test);
+    CHECK(cancel.parameters.run == "r-1");
+    CHECK(cancel.reply_to == controller);
   }
   out.clear();
   test_parameters parameters;
@@ -296,6 +321,10 @@ TEST_CASE("arguments that nobody sane sends are refused with a reason") {
       {R"({"kind": "RPCClient", "name": ["n"]})", "name is no string"},
       {R"({"kind": "RPCClient", "name": ")" + std::string(300, 'n') + "\"}", "name is too long"},
       {R"({"kind": "RPCClient", "name": "a\nb"})", "control characters"},
+      {R"({"kind": "RPCClient", "name": "n", "ombt": 1})", "ombt.run is no short string"},
+      {R"({"kind": "RPCClient", "name": "n", "ombt": {"run": 1}})", "ombt.run is no short string"},
+      {R"({"kind": "RPCClient", "name": "n", "ombt": {"run": ")" + std::string(65, 'r') + "\"}}",
+       "ombt.run is no short string"},
   };
   for (const auto& [args, reason] : pongs) {
     const document d{args};
