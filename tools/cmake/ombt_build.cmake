@@ -5,6 +5,7 @@ option(OMBT_BENCH "Build the benchmarks" OFF)
 option(OMBT_FUZZ "Build the fuzz targets (clang)" OFF)
 option(OMBT_COVERAGE "Instrument for gcov" OFF)
 option(OMBT_OPTIMIZE "Optimise for measuring" OFF)
+set(OMBT_UNITY "none" CACHE STRING "Sources that are compiled several at a time: none, tests or all")
 set(OMBT_SANITIZE "" CACHE STRING "Value for -fsanitize=")
 
 set(CMAKE_CXX_STANDARD 20)
@@ -44,10 +45,27 @@ if(OMBT_FUZZ)
   target_compile_options(ombt_flags INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
-# ombt_library(NAME SOURCES… [LINK libraries…] [PRIVATE libraries…])
+# ombt_unity(KIND TARGET [APART sources…]): compiles a target's sources several at a time where
+# OMBT_UNITY says so of KIND (tests or code): the headers and what they instantiate cost more than the
+# sources. It hides a missing include and a shadowed name, so what is shipped is compiled one by one in
+# preset dev, and tests in preset tsan. APART names sources that give a name of another's a meaning of
+# their own.
+function(ombt_unity kind target)
+  cmake_parse_arguments(arg "" "" "APART" ${ARGN})
+  if(OMBT_UNITY STREQUAL "all" OR (OMBT_UNITY STREQUAL "tests" AND kind STREQUAL "tests"))
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8
+      UNITY_BUILD_CODE_BEFORE_INCLUDE "#pragma GCC diagnostic ignored \"-Wshadow\"")
+    foreach(source IN LISTS arg_APART)
+      set_source_files_properties("${source}" PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+    endforeach()
+  endif()
+endfunction()
+
+# ombt_library(NAME SOURCES… [APART sources…] [LINK libraries…] [PRIVATE libraries…])
 function(ombt_library name)
-  cmake_parse_arguments(arg "" "" "LINK;PRIVATE" ${ARGN})
-  add_library(${name} STATIC ${arg_UNPARSED_ARGUMENTS})
+  cmake_parse_arguments(arg "" "" "APART;LINK;PRIVATE" ${ARGN})
+  add_library(${name} STATIC ${arg_UNPARSED_ARGUMENTS} ${arg_APART})
+  ombt_unity(code ${name} APART ${arg_APART})
   target_link_libraries(${name} PUBLIC ombt_flags ${arg_LINK} PRIVATE ${arg_PRIVATE})
 endfunction()
 
@@ -56,6 +74,7 @@ endfunction()
 function(ombt_program name)
   cmake_parse_arguments(arg "" "" "LINK" ${ARGN})
   add_executable(${name} ${arg_UNPARSED_ARGUMENTS})
+  ombt_unity(code ${name})
   target_link_libraries(${name} PRIVATE ombt_flags ${arg_LINK})
   install(TARGETS ${name} RUNTIME)
   ombt_program_documents(${name})
