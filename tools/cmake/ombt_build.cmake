@@ -31,7 +31,10 @@ if(OMBT_OPTIMIZE)
   target_compile_options(ombt_flags INTERFACE -O2)
 endif()
 if(OMBT_SANITIZE)
-  target_compile_options(ombt_flags INTERFACE -fsanitize=${OMBT_SANITIZE} -fno-sanitize-recover=all -O1)
+  # Only libraries are optimised, as the bytes of corpora and hostile peers go through them; of test
+  # cases and command lines it takes longer than it saves. Lines are enough for a report (-g1).
+  target_compile_options(ombt_flags INTERFACE -fsanitize=${OMBT_SANITIZE} -fno-sanitize-recover=all
+    -g1 $<$<STREQUAL:$<TARGET_PROPERTY:TYPE>,STATIC_LIBRARY>:-O1>)
   target_link_options(ombt_flags INTERFACE -fsanitize=${OMBT_SANITIZE})
   # g++ 12 warns falsely of the library's own code once it is instrumented.
   target_compile_options(ombt_flags INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
