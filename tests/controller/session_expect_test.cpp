@@ -11,9 +11,6 @@ using controller::expectation;
 
 namespace {
 
-const auto client = agent_kind::rpc_client;
-const auto server = agent_kind::rpc_server;
-
 plan expecting(task what, const std::string& text) {
   auto p = plan_for(what);
   p.expect = {expectation::parse(text)};

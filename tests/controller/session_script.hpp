@@ -21,9 +21,15 @@ using controller::task;
 using wire::control::agent_kind;
 using wire::control::method;
 
+inline const auto client = agent_kind::rpc_client;
+inline const auto server = agent_kind::rpc_server;
 inline const std::string run_id = "0123456789abcdef-1";
 inline const wire::control::reply_address own_address{
     "ombt-control", "controller-t", "ombt-t-None-h-1-0123456789abcdef0123456789abcdef-native"};
+
+inline bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
 
 inline plan plan_for(task what, std::int64_t count = 10) {
   plan p;

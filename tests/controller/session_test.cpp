@@ -8,17 +8,6 @@
 using namespace ombt;
 using namespace ombt::tests;
 
-namespace {
-
-const auto client = agent_kind::rpc_client;
-const auto server = agent_kind::rpc_server;
-
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
-}  // namespace
-
 TEST_CASE("a call test goes through roll call, reset, run and poll, and adds up") {
   session_script s{plan_for(task::rpc_call)};
   const auto run = s.start_run({"c1", "c2"}, {"s1"});

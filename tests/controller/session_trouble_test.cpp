@@ -7,17 +7,6 @@
 using namespace ombt;
 using namespace ombt::tests;
 
-namespace {
-
-const auto client = agent_kind::rpc_client;
-const auto server = agent_kind::rpc_server;
-
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
-}  // namespace
-
 TEST_CASE("the own server is called until it answers, at most 25 times") {
   session_script s{plan_for(task::rpc_call)};
   CHECK(s.take().empty());  // not before it listens

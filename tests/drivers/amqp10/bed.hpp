@@ -139,4 +139,7 @@ struct amqp10_bed : drivers::completion, drivers::request_handler, drivers::noti
   void settle(drivers::duration time = milliseconds{50}) { tests::settle(on, time); }
 };
 
+/// Unsettled kinds are waited for, and the bus says nothing by itself.
+inline const amqp10_bed::change unsettled = [](auto& s) { s.messaging.amqp.pre_settled = {}; };
+
 }  // namespace ombt::tests

@@ -6,13 +6,6 @@ using namespace ombt;
 using namespace ombt::tests;
 using kind = amqp::outcome::kind;
 
-namespace {
-
-/// Unsettled kinds are waited for, and the bus says nothing by itself.
-amqp10_bed::change unsettled = [](auto& s) { s.messaging.amqp.pre_settled = {}; };
-
-}  // namespace
-
 TEST_CASE("an unsettled message is done when it is accepted, and not before") {
   amqp10_bed b(unsettled);
   b.bus.says = simply(kind::other);

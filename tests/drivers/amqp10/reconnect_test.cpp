@@ -8,12 +8,6 @@ using namespace ombt;
 using namespace ombt::tests;
 using kind = amqp::outcome::kind;
 
-namespace {
-
-amqp10_bed::change unsettled = [](auto& s) { s.messaging.amqp.pre_settled = {}; };
-
-}  // namespace
-
 TEST_CASE("a sender that the peer detaches fails what was sent, keeps what waits, comes back") {
   amqp10_bed b(unsettled);
   b.bus.says = simply(kind::other);

@@ -18,7 +18,7 @@ using tests::settle;
 
 namespace {
 
-struct user final : channel_user {
+struct limited_user final : channel_user {
   int up = 0;
   std::vector<std::string> refused;  ///< of limit_exceeded, final
   int lost = 0;
@@ -35,14 +35,14 @@ struct user final : channel_user {
   }
 };
 
-struct bed {
+struct limited_bed {
   loop on;
   amqp::thread_memory memory;
   std::shared_ptr<monitor> told = std::make_shared<monitor>();
   tests::scripted_broker bus{on.context().asio()};
   std::shared_ptr<connection> c;
 
-  bed(unsigned channel_max, const char* topology) {
+  limited_bed(unsigned channel_max, const char* topology) {
     bus.channel_max = channel_max;
     auto s = std::make_shared<transport_settings>();
     s->messaging.url.hosts.push_back({"127.0.0.1", bus.port(), "guest", "secret"});
@@ -58,8 +58,8 @@ struct bed {
 }  // namespace
 
 TEST_CASE("links beyond what the broker allows are told so, and the others have their channels") {
-  bed b(2, "shared:3");
-  std::array<user, 4> users;
+  limited_bed b(2, "shared:3");
+  std::array<limited_user, 4> users;
   for (auto& u : users) b.c->add(u);
   REQUIRE(drive(b.on, [&] { return users[1].up > 0 && !users[3].refused.empty(); }));
   const auto words =
@@ -79,7 +79,7 @@ TEST_CASE("links beyond what the broker allows are told so, and the others have 
   CHECK(b.told->last_error == words);
 
   SECTION("who comes later is told from the loop, and again whenever it asks") {
-    user late;
+    limited_user late;
     const auto id = b.c->add(late);
     CHECK(late.refused.empty());
     REQUIRE(drive(b.on, [&] { return late.refused.size() == 1; }));
@@ -91,13 +91,13 @@ TEST_CASE("links beyond what the broker allows are told so, and the others have 
   SECTION("who leaves makes room for the next") {
     b.c->remove(1);
     settle(b.on);
-    user next;
+    limited_user next;
     CHECK(b.c->add(next) == 1);
     REQUIRE(drive(b.on, [&] { return next.up == 1; }));
     CHECK(next.refused.empty());
   }
   SECTION("who is gone before it is told is not told") {
-    auto gone = std::make_unique<user>();
+    auto gone = std::make_unique<limited_user>();
     b.c->remove(b.c->add(*gone));
     gone.reset();
     settle(b.on);
@@ -115,8 +115,8 @@ TEST_CASE("links beyond what the broker allows are told so, and the others have 
 }
 
 TEST_CASE("a broker that allows fewer channels after a restart keeps whom it has room for") {
-  bed b(3, "shared:1");
-  std::array<user, 3> users;
+  limited_bed b(3, "shared:1");
+  std::array<limited_user, 3> users;
   for (auto& u : users) b.c->add(u);
   REQUIRE(drive(b.on, [&] { return users[2].up == 1; }));
   b.bus.channel_max = 1;
@@ -137,8 +137,8 @@ TEST_CASE("a broker that allows fewer channels after a restart keeps whom it has
 }
 
 TEST_CASE("where no larger N helps none is advised") {
-  bed b(1, "lean");
-  std::array<user, 2> users;
+  limited_bed b(1, "lean");
+  std::array<limited_user, 2> users;
   for (auto& u : users) b.c->add(u);
   REQUIRE(drive(b.on, [&] { return !users[1].refused.empty(); }));
   CHECK(users[1].refused.at(0) == b.words("1 channels on a connection: too few for topology lean"));

@@ -62,7 +62,7 @@ class scripted_peer {
   std::vector<std::shared_ptr<tcp::socket>> held_;
 };
 
-struct user : channel_user {
+struct connecting_user : channel_user {
   std::vector<std::string> told;
   std::vector<error_code> errors;
   std::function<void()> stop;
@@ -77,15 +77,15 @@ struct user : channel_user {
 };
 
 /// A loop, a peer and a connection to it.
-struct bed {
+struct connecting_bed {
   loop on;
   amqp::thread_memory memory;
   std::shared_ptr<monitor> told = std::make_shared<monitor>();
   std::optional<scripted_peer> peer;
   std::shared_ptr<connection> c;
-  user one;
+  connecting_user one;
 
-  explicit bed(std::deque<scripted_peer::answer> answers) {
+  explicit connecting_bed(std::deque<scripted_peer::answer> answers) {
     peer.emplace(on.context().asio(), std::move(answers));
     one.stop = [this] { on.stop(); };
     make({peer->port()});
@@ -123,7 +123,7 @@ TEST_CASE("a peer of another protocol is named and not tried again") {
       {std::string("AMQP\0\1\0\0", 8), "1.0"},
       {std::string("\x15\x03\x03\x00\x02\x02\x46", 7), "TLS"},
   }));
-  bed b({{f.bytes, true}});
+  connecting_bed b({{f.bytes, true}});
   b.run();
   REQUIRE(b.one.told.size() == 1);
   CHECK_THAT(b.one.told[0], Catch::StartsWith(b.address() + ": ") && Catch::Contains(f.words));
@@ -134,7 +134,7 @@ TEST_CASE("a peer of another protocol is named and not tried again") {
 }
 
 TEST_CASE("a port where nobody listens is refused with its address, and tried again") {
-  bed b({});
+  connecting_bed b({});
   const auto port = unused_port();
   b.make({port});
   b.run();
@@ -148,7 +148,7 @@ TEST_CASE("a port where nobody listens is refused with its address, and tried ag
 }
 
 TEST_CASE("every host of the list is tried before any is waited for") {
-  bed b({{"HTTP/1.1 400\r\n", true}});
+  connecting_bed b({{"HTTP/1.1 400\r\n", true}});
   b.make({unused_port(), b.peer->port()});
   std::size_t wanted = 2;
   b.one.stop = [&] {
@@ -162,7 +162,7 @@ TEST_CASE("every host of the list is tried before any is waited for") {
 }
 
 TEST_CASE("a peer that closes without a word is an error with words") {
-  bed b({{"", false}});
+  connecting_bed b({{"", false}});
   b.run();
   REQUIRE(b.one.told.size() == 1);
   CHECK_THAT(b.one.told[0], Catch::StartsWith(b.address() + ": "));
@@ -170,14 +170,14 @@ TEST_CASE("a peer that closes without a word is an error with words") {
 }
 
 TEST_CASE("garbage instead of a frame ends the attempt, not the process") {
-  bed b({{std::string(5000, '\xff'), true}});
+  connecting_bed b({{std::string(5000, '\xff'), true}});
   b.run();
   REQUIRE(b.one.told.size() == 1);
   CHECK(b.one.errors[0]);
 }
 
 TEST_CASE("a peer that never answers is given up after 10 s", "[slow]") {
-  bed b({{"", true}});
+  connecting_bed b({{"", true}});
   const auto start = steady_clock::now();
   b.run();
   REQUIRE(b.one.told.size() == 1);
@@ -186,7 +186,7 @@ TEST_CASE("a peer that never answers is given up after 10 s", "[slow]") {
 }
 
 TEST_CASE("closing a connection that never came up ends at once, once") {
-  bed b({{"", true}});
+  connecting_bed b({{"", true}});
   int closed = 0;
   b.c->add(b.one);
   b.on.run_for(std::chrono::milliseconds{50});
@@ -203,7 +203,7 @@ TEST_CASE("closing a connection that never came up ends at once, once") {
 
 TEST_CASE("a connection that is destroyed in any phase leaves nothing behind") {
   const int milliseconds = GENERATE(0, 1, 5, 20);
-  bed b({{"", true}});
+  connecting_bed b({{"", true}});
   b.c->add(b.one);
   b.on.run_for(std::chrono::milliseconds{milliseconds});
   b.c.reset();

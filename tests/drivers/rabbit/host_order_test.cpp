@@ -45,7 +45,7 @@ struct hosts {
   }
 };
 
-struct user final : channel_user {
+struct ordered_user final : channel_user {
   std::size_t failures = 0;
   void on_up() override {}
   void on_down(const trouble&) override { ++failures; }
@@ -66,7 +66,7 @@ std::vector<std::vector<std::size_t>> tries_of(std::size_t connections, std::siz
   std::vector<std::vector<std::size_t>> tries;
   for (std::size_t i = 0; i < connections; ++i) {
     all.came.clear();
-    user one;
+    ordered_user one;
     const auto c = std::make_shared<connection>(
         on.context(), memory, with, std::make_shared<monitor>(), connection::purpose::listen);
     const auto channel = c->add(one);

@@ -12,18 +12,12 @@ using tests::scripted_client;
 using tests::scripted_server;
 using tests::settle;
 namespace script = tests::script;
+using namespace tests::methods;
 
 namespace {
 
-constexpr unsigned connection_close = 10050;
-constexpr unsigned channel_open = 20010;
-constexpr unsigned channel_close = 20040;
-constexpr unsigned queue_bind = 50020;
-constexpr unsigned basic_consume = 60020;
-constexpr unsigned basic_reject = 60090;
-
 /// A server whose set-up a test decides on, method by method.
-struct bed final : request_handler {
+struct listener_bed final : request_handler {
   loop on;
   tests::scripted_broker bus{on.context().asio()};
   std::shared_ptr<const transport_settings> settings;
@@ -37,7 +31,7 @@ struct bed final : request_handler {
   };
   std::vector<trouble> troubles;
 
-  explicit bed(const char* topology = "oslo", const tests::changes& change = {}) {
+  explicit listener_bed(const char* topology = "oslo", const tests::changes& change = {}) {
     settings = tests::settings_for(bus, [&](transport_settings& s) {
       s.topology = topology::parse(topology);
       if (change) change(s);
@@ -78,7 +72,7 @@ struct bed final : request_handler {
 }  // namespace
 
 TEST_CASE("a 404 in a listener's set-up is tried once more, on the same connection") {
-  bed b(GENERATE("oslo", "lean"));
+  listener_bed b(GENERATE("oslo", "lean"));
   b.refuse(queue_bind, 1, 404);
   b.listen();
   REQUIRE(b.drive([&] { return b.up == 1; }));
@@ -90,7 +84,7 @@ TEST_CASE("a 404 in a listener's set-up is tried once more, on the same connecti
 
 TEST_CASE("a listener that is refused at its first set-up fails for good, in the broker's words") {
   const auto [code, times] = GENERATE(table<unsigned, int>({{404u, 2}, {406u, 1}}));
-  bed b;
+  listener_bed b;
   b.refuse(queue_bind, 1000, code);
   b.listen();
   REQUIRE(b.drive([&] { return !b.troubles.empty(); }));
@@ -104,7 +98,7 @@ TEST_CASE("a listener that is refused at its first set-up fails for good, in the
 }
 
 TEST_CASE("a listener that worked once goes on when it is refused, from a second later") {
-  bed b(GENERATE("oslo", "lean", "shared:2"));
+  listener_bed b(GENERATE("oslo", "lean", "shared:2"));
   b.listen();
   REQUIRE(b.drive([&] { return b.up == 1; }));
   const bool alone = b.bus.count(60010) == 0;  // else it set a prefetch
@@ -124,7 +118,7 @@ TEST_CASE("a listener that worked once goes on when it is refused, from a second
 TEST_CASE("a broker that closes a listener as soon as it listens is not asked in a tight loop") {
   const auto [topology, code] =
       GENERATE(table<const char*, unsigned>({{"oslo", 404u}, {"lean", 404u}, {"oslo", 406u}}));
-  bed b(topology);
+  listener_bed b(topology);
   b.bus.instead = [&, code = code](const said_method& m) -> std::optional<std::string> {
     if (m.id != basic_consume || m.text(m.behind_text(2)) != "3") return {};
     b.bus.forget(m.connection, m.channel);
@@ -140,7 +134,7 @@ TEST_CASE("a broker that closes a listener as soon as it listens is not asked in
 }
 
 TEST_CASE("a closed channel of one link does not disturb the others of its connection") {
-  bed b("lean");
+  listener_bed b("lean");
   b.listen();
   REQUIRE(b.drive([&] { return b.up == 1; }));
   struct sender final : completion {
@@ -164,7 +158,7 @@ TEST_CASE("a closed channel of one link does not disturb the others of its conne
 }
 
 TEST_CASE("a listener that waits to open its channel again may be stopped or destroyed") {
-  bed b("shared:1");
+  listener_bed b("shared:1");
   b.listen();
   REQUIRE(b.drive([&] { return b.up == 1; }));
   // Another transport, for which the connection goes on.
@@ -195,7 +189,7 @@ TEST_CASE("a listener that waits to open its channel again may be stopped or des
 
 TEST_CASE("a cancelled consumer: a new connection after kombu_reconnect_delay, without a goodbye") {
   const double delay = GENERATE(0.3, 1.2);
-  bed b("oslo", [&](auto& s) { s.messaging.rabbit.kombu_reconnect_delay = delay; });
+  listener_bed b("oslo", [&](auto& s) { s.messaging.rabbit.kombu_reconnect_delay = delay; });
   b.listen();
   REQUIRE(b.drive([&] { return b.up == 1; }));
   const auto began = steady_clock::now();

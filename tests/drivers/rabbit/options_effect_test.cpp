@@ -10,17 +10,9 @@ using namespace ombt::drivers;
 using tests::scripted_client;
 using tests::scripted_server;
 using tests::settle;
+using namespace tests::methods;
 
 namespace {
-
-enum method_id : unsigned {
-  start_ok = 10011,
-  tune_ok = 10031,
-  exchange_declare = 40010,
-  queue_declare = 50010,
-  queue_bind = 50020,
-  basic_publish = 60040,
-};
 
 /// Of basic.publish: reserved, exchange, routing key, flags.
 bool is_mandatory(const tests::said_method& publish) {

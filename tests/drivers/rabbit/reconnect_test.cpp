@@ -27,7 +27,7 @@ std::vector<long> in_seconds(int attempts, const std::function<duration(std::siz
   return all;
 }
 
-struct user final : channel_user {
+struct cut_user final : channel_user {
   int up = 0;
   int down = 0;
   std::string words;
@@ -39,12 +39,12 @@ struct user final : channel_user {
 };
 
 /// Connections of one loop to a scripted broker.
-struct bed {
+struct cut_bed {
   loop on;
   amqp::thread_memory memory;
   std::shared_ptr<monitor> told = std::make_shared<monitor>();
   tests::scripted_broker bus{on.context().asio()};
-  std::deque<user> users;
+  std::deque<cut_user> users;
   std::vector<std::shared_ptr<connection>> all;
 
   void connect(connection::purpose why, const tests::changes& change = {}) {
@@ -115,7 +115,7 @@ TEST_CASE("an idle sender looks at its lost connection as often as the heartbeat
 }
 
 TEST_CASE("a first connect is tried again after rabbit_retry_interval") {
-  bed b;
+  cut_bed b;
   b.bus.greets = false;
   b.connect(connection::purpose::listen,
             [](auto& s) { s.messaging.rabbit.rabbit_retry_interval = 3; });
@@ -132,7 +132,7 @@ TEST_CASE("a first connect is tried again after rabbit_retry_interval") {
 }
 
 TEST_CASE("a listener that was up comes back after 1 s, and after 2 more if that fails") {
-  bed b;
+  cut_bed b;
   b.connect(connection::purpose::listen, [](auto& s) {
     s.messaging.rabbit.rabbit_retry_interval = 60;  // not asked
   });
@@ -149,7 +149,7 @@ TEST_CASE("a listener that was up comes back after 1 s, and after 2 more if that
 }
 
 TEST_CASE("a lost sender that nobody wants comes back by itself, at its next look") {
-  bed b;
+  cut_bed b;
   b.connect(connection::purpose::send, [](auto& s) {
     s.messaging.rabbit.heartbeat_timeout_threshold = 6;
     s.messaging.rabbit.heartbeat_rate = 6;
@@ -206,7 +206,7 @@ TEST_CASE("the consumer that a broker cancels is back after kombu_reconnect_dela
 }
 
 TEST_CASE("at most 32 connections of a loop are set up at once, and all come up") {
-  bed b;
+  cut_bed b;
   b.bus.greets = false;
   for (int i = 0; i < 100; ++i) b.connect(connection::purpose::listen);
   REQUIRE(drive(b.on, [&] { return b.bus.connections >= 32; }));
@@ -219,7 +219,7 @@ TEST_CASE("at most 32 connections of a loop are set up at once, and all come up"
 }
 
 TEST_CASE("an attempt that fails gives its place to the next") {
-  bed b;
+  cut_bed b;
   b.bus.greets = false;
   for (int i = 0; i < 40; ++i) b.connect(connection::purpose::listen);
   REQUIRE(drive(b.on, [&] { return b.bus.connections == 32; }));
@@ -247,7 +247,7 @@ TEST_CASE("a broker at an IPv6 address is reached, and named in brackets") {
   auto s = std::make_shared<transport_settings>();
   s->messaging = wire::oslo::make_messaging_options({}, "rabbit://user:secret@" + address + "/");
   amqp::thread_memory memory;
-  user one;
+  cut_user one;
   const auto c = std::make_shared<connection>(
       on.context(), memory, std::make_shared<const settings>(std::move(s)),
       std::make_shared<monitor>(), connection::purpose::listen);

@@ -14,13 +14,9 @@ using tests::said_method;
 using tests::scripted_client;
 using tests::settle;
 namespace script = tests::script;
+using namespace tests::methods;
 
 namespace {
-
-constexpr unsigned channel_open = 20010;
-constexpr unsigned queue_declare = 50010;
-constexpr unsigned basic_consume = 60020;
-constexpr unsigned basic_reject = 60090;
 
 /// Refuses such a method by closing its channel, a client's first connection being its replies'.
 void refuse(scripted_client& c, unsigned id, unsigned code, const char* words) {

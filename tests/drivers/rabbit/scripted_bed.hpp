@@ -20,6 +20,21 @@
 
 namespace ombt::tests {
 
+/// said_method's ids, as class * 1000 + method.
+namespace methods {
+inline constexpr unsigned start_ok = 10011;
+inline constexpr unsigned tune_ok = 10031;
+inline constexpr unsigned connection_close = 10050;
+inline constexpr unsigned channel_open = 20010;
+inline constexpr unsigned channel_close = 20040;
+inline constexpr unsigned exchange_declare = 40010;
+inline constexpr unsigned queue_declare = 50010;
+inline constexpr unsigned queue_bind = 50020;
+inline constexpr unsigned basic_consume = 60020;
+inline constexpr unsigned basic_publish = 60040;
+inline constexpr unsigned basic_reject = 60090;
+}  // namespace methods
+
 /// What a test changes of the settings.
 using changes = std::function<void(drivers::transport_settings&)>;
 

@@ -8,11 +8,9 @@ using namespace ombt::drivers;
 using std::chrono::milliseconds;
 using tests::scripted_client;
 using tests::settle;
+using namespace tests::methods;
 
 namespace {
-
-constexpr unsigned basic_publish = 60040;
-constexpr unsigned basic_consume = 60020;
 
 /// Has as many casts under way at once, then ended, on the last connection last.
 void send_at_once(scripted_client& c, std::size_t count) {

@@ -32,7 +32,7 @@ struct ended {
   std::string detail;
 };
 
-struct bed : completion {
+struct transport_bed : completion {
   loop on;
   boost::asio::io_context io;
   tcp::acceptor reserved{io, tcp::endpoint(boost::asio::ip::make_address("127.0.0.1"), 0)};
@@ -42,7 +42,7 @@ struct bed : completion {
   bool inside_call = false;
   target to;
 
-  bed() {
+  transport_bed() {
     reserved.close();  // nobody listens there
     auto s = std::make_shared<transport_settings>();
     s->messaging.url.hosts.push_back({"127.0.0.1", port, "guest", "guest"});
@@ -140,7 +140,7 @@ struct server final : request_handler {
 }  // namespace
 
 TEST_CASE("calls and casts to a bus that is not there end at their time limits with its address") {
-  bed b;
+  transport_bed b;
   b.call(1, within(milliseconds{200}));
   b.cast(2, within(milliseconds{300}));
   b.on.run_for(milliseconds{1000});
@@ -154,7 +154,7 @@ TEST_CASE("calls and casts to a bus that is not there end at their time limits w
 }
 
 TEST_CASE("with retry 0 a cast fails with the first attempt") {
-  bed b;
+  transport_bed b;
   b.cast(1, within(seconds{30}, 0));
   b.on.run_for(milliseconds{1000});
   REQUIRE(b.all.size() == 1);
@@ -163,7 +163,7 @@ TEST_CASE("with retry 0 a cast fails with the first attempt") {
 }
 
 TEST_CASE("names that no frame can carry are refused at once") {
-  bed b;
+  transport_bed b;
   b.to.topic = std::string(300, 't');
   b.call(1, within(seconds{30}));
   b.cast(2, within(seconds{30}));
@@ -174,7 +174,7 @@ TEST_CASE("names that no frame can carry are refused at once") {
 }
 
 TEST_CASE("closing cancels what is pending, and says so once it is closed") {
-  bed b;
+  transport_bed b;
   b.call(1, within(seconds{30}));
   b.cast(2, within(seconds{30}));
   b.on.run_for(milliseconds{100});

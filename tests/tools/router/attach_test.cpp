@@ -10,8 +10,7 @@ using namespace ombt::tools::router;
 using test::bed;
 using test::client;
 using test::client_link;
-
-constexpr const char* any = "openstack.org/om/rpc/anycast/x/t";
+using test::addresses::any;
 
 }  // namespace
 

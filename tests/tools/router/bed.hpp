@@ -18,6 +18,13 @@
 
 namespace ombt::tools::router::test {
 
+/// Addresses that tests share.
+namespace addresses {
+inline constexpr const char* any = "openstack.org/om/rpc/anycast/x/t";
+inline constexpr const char* one_server = "openstack.org/om/rpc/unicast/x/t/s";
+inline constexpr const char* all = "openstack.org/om/rpc/multicast/x/t";
+}  // namespace addresses
+
 /// An attached link of a client, and what it has heard.
 struct client_link {
   amqp::link wire;

@@ -10,11 +10,10 @@ using namespace ombt::tools::router;
 using test::bed;
 using test::client;
 using test::client_link;
+using test::addresses::all;
+using test::addresses::any;
 using habit = test::pair::habit;
 using texts = std::vector<std::string>;
-
-constexpr const char* any = "openstack.org/om/rpc/anycast/x/t";
-constexpr const char* all = "openstack.org/om/rpc/multicast/x/t";
 
 }  // namespace
 

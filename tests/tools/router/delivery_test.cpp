@@ -12,13 +12,12 @@ using namespace ombt::tools::router;
 using test::bed;
 using test::client;
 using test::client_link;
+using test::addresses::all;
+using test::addresses::any;
+using test::addresses::one_server;
 using habit = test::pair::habit;
 using kind = amqp::outcome::kind;
 using texts = std::vector<std::string>;
-
-constexpr const char* any = "openstack.org/om/rpc/anycast/x/t";
-constexpr const char* one_server = "openstack.org/om/rpc/unicast/x/t/s";
-constexpr const char* all = "openstack.org/om/rpc/multicast/x/t";
 
 amqp::outcome make(kind what, bool failed = false, bool undeliverable = false) {
   return {what, failed, undeliverable, what == kind::rejected ? "amqp:not-allowed" : "", ""};
