@@ -96,6 +96,30 @@ TEST_CASE("attempts come after 1 and then 2 seconds, and use up retries") {
   CHECK(at[2] - at[1] > milliseconds{1950});
 }
 
+TEST_CASE("the options say how long attempts wait: at first, by what factor longer, at most") {
+  struct waits {
+    int first, factor, most;
+    std::vector<double> expected;
+  };
+  const auto w = GENERATE(waits{2, 2, 30, {2}}, waits{1, 1, 30, {1, 1}}, waits{1, 9, 1, {1, 1}});
+  amqp10_bed b([&](auto& s) {
+    s.messaging.amqp.connection_retry_interval = w.first;
+    s.messaging.amqp.connection_retry_backoff = w.factor;
+    s.messaging.amqp.connection_retry_interval_max = w.most;
+  });
+  b.bus.greets = false;
+  b.cast(1);
+  for (std::size_t i = 0; i < w.expected.size(); ++i) {
+    REQUIRE(b.drive([&] { return b.bus.accepted_at.size() == i + 1; }));
+    const auto begun = drivers::steady_clock::now();
+    b.bus.drop_all();
+    REQUIRE(b.drive([&] { return b.bus.accepted_at.size() == i + 2; }));
+    const std::chrono::duration<double> took = b.bus.accepted_at.back() - begun;
+    CHECK(took.count() > w.expected[i] - 0.05);
+    CHECK(took.count() < w.expected[i] + 0.9);
+  }
+}
+
 TEST_CASE("the next host of the list is tried, beginning with any of them") {
   bool first = false;
   bool second = false;

@@ -131,6 +131,20 @@ TEST_CASE("a reply that the caller's address does not take is given up at its li
   CHECK(b.l->counters().replies_abandoned == 1);
 }
 
+TEST_CASE("a reply that comes back is sent again as often as default_reply_retry says") {
+  const int retry = GENERATE(0, 1);
+  amqp10_bed b([&](auto& s) {
+    s.messaging.amqp.default_reply_retry = retry;
+    s.messaging.amqp.pre_settled = {};
+  });
+  b.serve();
+  b.bus.says = simply(kind::released);
+  b.answer = "1";
+  b.request("id-1", "caller");
+  REQUIRE(b.drive([&] { return b.l->counters().replies_abandoned == 1; }));
+  CHECK(b.bus.messages.size() == static_cast<std::size_t>(1 + retry));
+}
+
 TEST_CASE("a notification is accepted or released as its handler says") {
   amqp10_bed b;
   b.l = b.t->listen_for_notifications(b.to, {"info"}, "", b);

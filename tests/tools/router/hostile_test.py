@@ -4,6 +4,7 @@
 
 import os
 import random
+import resource
 import struct
 import time
 
@@ -83,7 +84,10 @@ class Hostile(routers.RouterTest):
         self.exchange()
 
     def test_thousands_that_never_speak(self):
-        peers = [RawPeer(self.of.port) for _ in range(800)]
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit[1], limit[1]))
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, limit)
+        peers = [RawPeer(self.of.port) for _ in range(3000)]
         self.exchange()
         for peer in peers:
             self.assertTrue(peer.is_over())
