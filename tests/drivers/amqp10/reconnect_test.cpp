@@ -38,16 +38,38 @@ TEST_CASE("a sender that the peer detaches fails what was sent, keeps what waits
 }
 
 TEST_CASE("a refused sender's messages wait for their limit, and tell its reason") {
+  const std::string condition = GENERATE("amqp:not-found", "amqp:unauthorized-access");
   amqp10_bed b(unsettled);
   b.bus.instead = [&](scripted_peer::seen_link& l) {
     if (l.listens) return false;
-    l.link.refuse("amqp:not-found", "no such address");
+    l.link.refuse(condition, "not here");
     return true;
   };
   b.cast(1, b.within(milliseconds{300}));
   REQUIRE(b.done(1));
   CHECK(b.all[0].error == errc::messaging_timeout);
-  CHECK_THAT(b.all[0].detail, Catch::Contains("amqp:not-found: no such address"));
+  CHECK_THAT(b.all[0].detail, Catch::Contains(condition + ": not here"));
+}
+
+TEST_CASE("a refused listener tells the reason, and listens once it is let in") {
+  const std::string condition = GENERATE("amqp:not-found", "amqp:unauthorized-access");
+  amqp10_bed b;
+  bool lets_in = false;
+  b.bus.instead = [&](scripted_peer::seen_link& l) {
+    if (l.source.dynamic || lets_in) return false;
+    l.link.refuse(condition, "not here");
+    return true;
+  };
+  b.l = b.t->listen(b.to, {}, b);
+  REQUIRE(b.drive([&] { return b.troubles.size() == 3; }));
+  for (const auto& one : b.troubles) {
+    CHECK(one.error == errc::channel_refused);
+    CHECK(one.tag == 0);  // not for good
+    CHECK_THAT(one.detail, Catch::Contains(condition + ": not here"));
+  }
+  CHECK(b.listening == 0);
+  lets_in = true;
+  REQUIRE(b.drive([&] { return b.listening == 1; }));
 }
 
 TEST_CASE("a lost connection fails what was sent, carries over what waits, calls end by limit") {
