@@ -34,6 +34,34 @@ void say_error(const std::string& program, const std::string& what) {
   std::fprintf(stderr, "%s: %s\n", program.c_str(), wire::oslo::mask_passwords(what).c_str());
 }
 
+constexpr std::chrono::milliseconds watch_interval{200};
+
+/// Ends a session as soon as `trouble` says something.
+class watch final : private drivers::timer_target {
+ public:
+  watch(drivers::loop& on, bus_session& what, const std::function<std::string()>& trouble)
+      : loop_(on), session_(what), trouble_(trouble) {
+    if (trouble_) look_later();
+  }
+  ~watch() { loop_.cancel_timer(timer_); }
+  watch(const watch&) = delete;
+  watch& operator=(const watch&) = delete;
+
+ private:
+  void look_later() { timer_ = loop_.start_timer(clock::now() + watch_interval, *this, 0); }
+  void on_timer(std::uint64_t) override {
+    timer_ = 0;
+    const std::string why = trouble_();
+    if (why.empty()) return look_later();
+    session_.cancel(why);
+  }
+
+  drivers::loop& loop_;
+  bus_session& session_;
+  const std::function<std::string()>& trouble_;
+  drivers::loop::timer_id timer_ = 0;
+};
+
 /// Runs the loop until the session is closed.
 outcome run_session(const checked_settings& checked) {
   drivers::loop loop;
@@ -59,6 +87,7 @@ outcome run_session(const checked_settings& checked) {
                  checked.masked_control_url.c_str());
   }
   bus->start();
+  const watch over{loop, *bus, checked.trouble};
   loop.run();
   progress.clear();
   return bus->take_result();

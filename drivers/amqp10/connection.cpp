@@ -492,7 +492,7 @@ void connection::operator()(const amqp::event::link_closed& e) {
   end_of(e.on, words);
   amqp::link which = e.on;
   which.close();
-  if (settings_->session_a_link && !is_ending()) on.close();
+  if (settings_->session_a_link && !is_ending() && !keeps_sessions_) on.close();
 }
 
 void connection::operator()(const amqp::event::oversized& e) {

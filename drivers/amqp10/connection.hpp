@@ -111,6 +111,9 @@ class connection final : public std::enable_shared_from_this<connection>, privat
   /// Detaches it for good. Its user is told nothing more, and `which` is empty. After a loss, and
   /// until the next connection is up, it only empties `which`.
   void detach(amqp::link& which);
+  /// Links that end from now on leave their sessions to the end of the connection, which is near.
+  /// (So does Python.)
+  void keep_sessions() noexcept { keeps_sessions_ = true; }
   /// To be called after commands: output is written at the end of the turn.
   void wake();
   /// True if so much waits to be written that nothing should be added: on_room() comes later.
@@ -190,7 +193,8 @@ class connection final : public std::enable_shared_from_this<connection>, privat
   bool ever_open_ = false;
   bool ended_ = false;    ///< the engine gave its closed event
   bool foreign_ = false;  ///< the peer is one that can't carry this traffic
-  bool full_ = false;     ///< somebody waits for on_room()
+  bool keeps_sessions_ = false;
+  bool full_ = false;  ///< somebody waits for on_room()
 };
 
 }  // namespace ombt::drivers::amqp10

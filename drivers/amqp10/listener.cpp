@@ -80,7 +80,36 @@ void amqp10_listener::stop() {
   if (stopped_) return;
   stopped_ = true;
   context_.cancel_timer(std::exchange(reopen_, 0));
-  waiting_.clear();
+  for (auto& r : receivers_) {
+    if (!r->link) continue;
+    if (r->attached) {
+      r->link.drain();
+    } else {
+      connection_->detach(r->link);
+    }
+  }
+  if (connection_) connection_->wake();
+  go_on_leaving();
+}
+
+/// Leaves once nothing more comes and nothing waits.
+void amqp10_listener::go_on_leaving() {
+  if (!is_leaving() || !waiting_.empty()) return;
+  const bool expects = std::any_of(receivers_.begin(), receivers_.end(), [](const auto& r) {
+    return r->link && r->link.credit_given() > 0;
+  });
+  // A notification is settled on its link.
+  const bool holds =
+      notifications_ != nullptr &&
+      std::any_of(slots_.begin(), slots_.end(), [](const slot& s) { return s.at != stage::free; });
+  if (expects || holds) return;
+  leave();
+  if (transport_ != nullptr) transport_->look_again();
+}
+
+void amqp10_listener::leave() {
+  if (std::exchange(left_, true)) return;
+  for (const auto& m : std::exchange(waiting_, {})) settle(m.from, released);
   for (auto& r : receivers_) {
     ++r->epoch;
     r->attached = false;
@@ -92,6 +121,7 @@ void amqp10_listener::stop() {
 
 void amqp10_listener::shut() {
   stop();
+  leave();
   shut_ = true;
 }
 
@@ -106,13 +136,15 @@ void amqp10_listener::orphan() noexcept {
 }
 
 bool amqp10_listener::owes() const noexcept {
-  return std::any_of(slots_.begin(), slots_.end(), [](const slot& s) {
-    return s.at == stage::replying || (s.at == stage::running && s.wants_reply);
-  });
+  return is_leaving() || std::any_of(slots_.begin(), slots_.end(), [](const slot& s) {
+           return s.at == stage::replying || (s.at == stage::running && s.wants_reply);
+         });
 }
 
 void amqp10_listener::owes_less() {
-  if (stopped_ && transport_ != nullptr) transport_->look_again();
+  if (!stopped_) return;
+  go_on_leaving();
+  if (transport_ != nullptr) transport_->look_again();
 }
 
 // --- receivers --------------------------------------------------------------------------------
@@ -160,7 +192,7 @@ void amqp10_listener::on_detached(receiver& r, std::string_view words) {
   ++r.epoch;
   r.attached = false;
   r.link = {};
-  if (stopped_) return;
+  if (stopped_) return go_on_leaving();
   if (reopen_ == 0) {
     const auto delay = seconds{transport_->options().options().link_retry_delay};
     reopen_ = context_.start_timer(steady_clock::now() + delay, *this, reopen_tag);
@@ -177,7 +209,8 @@ void amqp10_listener::on_down(const trouble& why) {
     if (r->link) connection_->detach(r->link);
   }
   connection_.reset();
-  if (!stopped_) report(why.error, why.detail, why.final);
+  if (stopped_) return go_on_leaving();
+  report(why.error, why.detail, why.final);
 }
 
 void amqp10_listener::report(error_code error, std::string_view detail, bool final) {
@@ -195,6 +228,7 @@ void amqp10_listener::on_room() {
 /// Credit for receivers that have little left, unless too much waits here, or the peer does not
 /// read what it is told.
 void amqp10_listener::top_up() {
+  if (stopped_) return;
   std::size_t expected = waiting_.size();
   for (const auto& r : receivers_) {
     if (r->link) expected += static_cast<std::size_t>(r->link.credit_given());
@@ -228,11 +262,13 @@ void amqp10_listener::on_delivered(receiver& r, const amqp::event::delivered& e)
   using kind = amqp::message::body_kind;
   if (amqp::read_message(e.message, m) || (m.kind != kind::text && m.kind != kind::binary)) {
     ++counters_.malformed;
-    return settle(from, unreadable());
+    settle(from, unreadable());
+    return go_on_leaving();
   }
   const bool busy =
       free_slots_.empty() && slots_.size() >= static_cast<std::size_t>(options_.executor_slots);
   const time_point now = connection_->read_time();
+  if (is_leaving()) resume_soon();
   if (!busy && waiting_.empty()) return accept({m.body, m.id, m.reply_to, from, now});
   waiting_.push_back({std::string(m.body), std::string(m.id), std::string(m.reply_to), from, now});
 }
@@ -330,21 +366,23 @@ void amqp10_listener::free_slot(std::uint32_t index) {
   if (!waiting_.empty()) serve_waiting();
 }
 
+void amqp10_listener::resume_soon() {
+  if (resume_ == 0) resume_ = context_.start_timer(steady_clock::now(), *this, resume_tag);
+}
+
 void amqp10_listener::serve_waiting() {
-  if (serving_ || stopped_ || transport_ == nullptr) return;
-  if (transport_->thread().views_live) {
-    // Inside somebody's callback, whose views a new message would overwrite: from the loop.
-    if (resume_ == 0) resume_ = context_.start_timer(steady_clock::now(), *this, resume_tag);
-    return;
-  }
+  if (serving_ || left_ || transport_ == nullptr) return;
+  // Inside somebody's callback, whose views a new message would overwrite: from the loop.
+  if (transport_->thread().views_live) return resume_soon();
   serving_ = true;
   const auto limit = static_cast<std::size_t>(options_.executor_slots);
-  while (!waiting_.empty() && !stopped_ && (!free_slots_.empty() || slots_.size() < limit)) {
+  while (!waiting_.empty() && !left_ && (!free_slots_.empty() || slots_.size() < limit)) {
     const waiting_message m = std::move(waiting_.front());
     waiting_.pop_front();
     accept({m.body, m.message_id, m.reply_to, m.from, m.received});
   }
   serving_ = false;
+  go_on_leaving();
 }
 
 // --- answers ----------------------------------------------------------------------------------

@@ -12,8 +12,13 @@
 //
 //   the listener | on                            | next
 //   -------------+-------------------------------+-----------------------------------------------
-//   listening    | stop()                        | stopped: no receivers, slots as above
-//   stopped      | shut()                        | shut: slots only become free
+//   listening    | stop()                        | leaving: credit is asked back, messages that are
+//                |                               | on their way are served as before
+//   leaving      | no credit is left, no message   | left: receivers are detached, slots as above
+//                | waits, no notification is held  |
+//   leaving      | the connection is lost        | left
+//   leaving, left | shut()                       | shut: what waits is released, receivers are
+//                |                               | detached, slots only become free
 //
 // A message that finds no free slot waits, unsettled and unparsed. Credit is topped up at a
 // settlement, when at most half is left, as far as the messages waiting and on their way are not
@@ -52,8 +57,8 @@ class amqp10_listener final : public drivers::listener, private send_owner, priv
   void on_up(std::shared_ptr<connection> on, const wire::oslo::amqp10_addresser& addresser);
   void on_down(const trouble& why);
   void on_room();
-  /// Detaches the receivers. What was not accepted is the bus's again; calls that hold a slot may
-  /// still be answered.
+  /// Takes no more than what is on its way, then detaches the receivers. (Python's detaches at
+  /// once, and what was on its way is lost to its senders.)
   void stop();
   /// Whether a stopped listener has answers to send, or to wait for.
   bool owes() const noexcept;
@@ -69,6 +74,7 @@ class amqp10_listener final : public drivers::listener, private send_owner, priv
     void on_attached() override { of.on_attached(*this); }
     void on_detached(std::string_view words) override { of.on_detached(*this, words); }
     void on_delivered(const amqp::event::delivered& e) override { of.on_delivered(*this, e); }
+    void on_credit() override { of.go_on_leaving(); }
 
     amqp10_listener& of;
     std::string address;  ///< on this connection
@@ -127,6 +133,7 @@ class amqp10_listener final : public drivers::listener, private send_owner, priv
   slot* find(request_id id);
   std::uint32_t take_slot();
   void free_slot(std::uint32_t index);
+  void resume_soon();
   void serve_waiting();
   void end_notification(request_id id, bool accepted);
   std::unique_ptr<send_op> prepare_reply(const slot& s, message_kind kind);
@@ -135,6 +142,9 @@ class amqp10_listener final : public drivers::listener, private send_owner, priv
   void on_timer(std::uint64_t tag) override;
   void start_heartbeat(std::uint32_t index);
   void send_heartbeat(std::uint32_t index);
+  bool is_leaving() const noexcept { return stopped_ && !left_; }
+  void go_on_leaving();
+  void leave();
   void owes_less();
   void report(error_code error, std::string_view detail, bool final);
 
@@ -151,11 +161,12 @@ class amqp10_listener final : public drivers::listener, private send_owner, priv
   std::vector<std::uint32_t> free_slots_;
   std::deque<waiting_message> waiting_;
   listener_counters counters_;
-  loop::timer_id resume_ = 0;  ///< serves waiting messages once no views are live
+  loop::timer_id resume_ = 0;  ///< serves waiting messages once no views are live, and leaves
   loop::timer_id reopen_ = 0;  ///< attaches what the peer has detached
   bool serving_ = false;       ///< inside serve_waiting
   bool ever_listened_ = false;
   bool stopped_ = false;
+  bool left_ = false;
   bool shut_ = false;
 };
 

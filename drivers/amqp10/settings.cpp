@@ -68,6 +68,7 @@ settings::settings(std::shared_ptr<const transport_settings> from) : source(std:
   if (!o.ssl && o.ssl_ca_file.empty() && o.ssl_cert_file.empty()) return;
   io::tls_settings::wishes w;
   w.ca_file = o.ssl_ca_file;
+  w.system_too = true;  // as proton, which adds the file to them
   w.cert_file = o.ssl_cert_file;
   w.key_file = o.ssl_key_file;
   w.key_password = o.ssl_key_password;

@@ -365,6 +365,7 @@ void amqp10_transport::close(duration limit, std::function<void()> done) {
   answering_.push_back(closing::start(
       loop_, limit, [this] { close_links(); }, std::move(done)));
   if (!std::exchange(closing_, true)) {
+    if (connection_) connection_->keep_sessions();
     for (auto* l : std::vector(listeners_)) l->stop();
     replies_.close();
     for (const auto which : operations_.in_flight()) {

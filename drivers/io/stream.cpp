@@ -129,11 +129,9 @@ void set_version(SSL_CTX* context, const std::string& version) {
   SSL_CTX_set_max_proto_version(context, only);
 }
 
-void load_authorities(SSL_CTX* context, const std::string& file) {
-  if (file.empty()) {
-    SSL_CTX_set_default_verify_paths(context);
-    return;
-  }
+void load_authorities(SSL_CTX* context, const std::string& file, bool system_too) {
+  if (file.empty() || system_too) SSL_CTX_set_default_verify_paths(context);
+  if (file.empty()) return;
   check_readable("ssl_ca_file", file);
   ERR_clear_error();
   if (SSL_CTX_load_verify_locations(context, file.c_str(), nullptr) != 1) {
@@ -237,7 +235,7 @@ tls_settings::tls_settings(const wishes& w)
   SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                 SSL_MODE_RELEASE_BUFFERS);
   if (w.verify) {
-    load_authorities(context, w.ca_file);
+    load_authorities(context, w.ca_file, w.system_too);
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
   }
   if (!w.cert_file.empty()) load_certificate(context, w);

@@ -29,8 +29,9 @@ class tls_settings {
     std::string version;  ///< TLSv1, TLSv1_1 or TLSv1_2: that one; else the best of both, from 1.2
     bool verify = true;   ///< whether an authority must have signed the peer's certificate
     std::string ca_file;  ///< the authorities, PEM; empty: the system's
-    std::string cert_file;  ///< client certificate, PEM
-    std::string key_file;   ///< its key; empty: in cert_file
+    bool system_too = false;  ///< the system's beside those of ca_file
+    std::string cert_file;    ///< client certificate, PEM
+    std::string key_file;     ///< its key; empty: in cert_file
     std::string key_password;
     bool verify_hostname = false;
   };

@@ -90,6 +90,7 @@ class owner {
     if ((first & 16) != 0) e.what.update(how);
     if ((first & 32) == 0) e.what.settle(how);
     if (wants(0x10)) e.on.add_credit(1);
+    if (first == 'd') e.on.drain();
     if (first == 'c') e.on.close();
     if (first == 's') close_session(e.on.on());
     if (first == 'x') bus_.close("amqp:connection:forced", "x");

@@ -6,7 +6,8 @@ python:native:lean it must fail).
 Each scenario is run by the reference's programs and by the subject's through a recording proxy on
 each end. What the clients of the bus sent must be equal: over RabbitMQ connection by connection and
 method by method, over a router connection by connection, session by session and frame by frame;
-encodings, frame sizes and bodies included; names, uuids and times masked.
+encodings, frame sizes and bodies included; names, uuids and times masked. One thing is more on
+purpose: a native listener over a router asks for its credit back before it detaches.
 """
 
 import concurrent.futures as futures
@@ -277,9 +278,26 @@ class Sequences(unittest.TestCase):
     def tearDownClass(cls):
         cls.pool.shutdown()
 
+    def without_drains(self, lines):
+        """The lines of a listener's connection without those that ask for credit back: one for each
+        address that it listens at, right before the detach."""
+        kept, drained = [], 0
+        for line, following in zip(lines, lines[1:] + [""]):
+            if line.startswith("flow ") and line.endswith("drain=true"):
+                self.assertTrue(following.startswith("detach "), following)
+                drained += 1
+            else:
+                kept.append(line)
+        listens = [line for line in lines if line.startswith("attach ") and "role=true" in line
+                   and "rpc-response" not in line]
+        self.assertEqual(drained, len(listens), lines)
+        return kept
+
     def compare(self, name):
         reference = self.played[name, "reference"].result()
         subject = self.played[name, "subject"].result()
+        if BUS == "router" and SUBJECT == "native":
+            subject["server"] = [self.without_drains(lines) for lines in subject["server"]]
         for end in ("server", "client"):
             self.assertFalse([line for lines in reference[end] + subject[end] for line in lines
                               if line.startswith("BROKEN")])

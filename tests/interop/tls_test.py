@@ -287,6 +287,8 @@ class Verification(TlsTest):
             "the virtual host's name is another":
                 ({}, dict(by_vhost, vhost="elsewhere.invalid"), "name the host"),
             "a file alone wants TLS": ({}, dict(given, ssl="0"), None),
+            "the system's authority beside a file of others":
+                ({}, {"ssl_ca_file": self.certificates.path("other-ca")}, None),
         })
 
     def test_the_same_certificates_are_trusted_as_by_the_python_library(self):
@@ -301,8 +303,8 @@ class Verification(TlsTest):
                 found[side] = line, proxy
             return found
 
-        # For both libraries "ca" is the system's authority, but where another is to be trusted:
-        # proton adds a file to those of the system.
+        # "ca" is the system's authority, but where none is to be trusted: over AMQP 1.0 a file adds
+        # to those of the system.
         played = {"the wrong authority": play("the wrong authority")}
         others = [case for case in cases if case not in played]
         with unittest.mock.patch.dict(os.environ, SSL_CERT_FILE=self.ca):

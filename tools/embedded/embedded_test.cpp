@@ -39,7 +39,8 @@ constexpr milliseconds poll_interval{10};
 class program {
  public:
   /// Throws std::runtime_error with a plain sentence.
-  program(const std::string& name, std::vector<std::string> arguments) : name_(name) {
+  program(const std::string& name, std::vector<std::string> arguments, std::string what = {})
+      : name_(name), what_(std::move(what)) {
     std::string file = bus::find_program(bus::beside_us(name));
     if (file.empty()) file = bus::find_program(name);
     if (file.empty()) {
@@ -118,7 +119,12 @@ class program {
     }
   }
 
-  const std::string& name() const noexcept { return name_; }
+  /// Of one that has ended.
+  std::string last_words() {
+    told_ = true;
+    return name_ + (what_.empty() ? "" : " (" + what_ + ")") + " ended by itself (" + end_ + ")";
+  }
+  bool told() const noexcept { return told_; }
 
  private:
   void reap(int how) {
@@ -133,10 +139,12 @@ class program {
   }
 
   std::string name_;
+  std::string what_;  ///< which one of that name
   pid_t pid_ = -1;
   int says_ = -1;  ///< the end of its standard output
   std::string said_;
   std::string end_;
+  bool told_ = false;
 };
 
 /// One kind of agent of the test, all in a process.
@@ -188,11 +196,17 @@ int run_embedded(const controller::settings& given, const embedded_agents& agent
     router.emplace("ombt-router", std::vector<std::string>{});
     std::string url = router->wait_for_lines(1);
     url.erase(url.find('\n'));
-    server.emplace("ombt-agent", agent_arguments(servers, test, url));
-    client.emplace("ombt-agent", agent_arguments(clients, test, url));
+    server.emplace("ombt-agent", agent_arguments(servers, test, url), text_of(servers));
+    client.emplace("ombt-agent", agent_arguments(clients, test, url), text_of(clients));
     server->wait_for_lines(servers.count);
     client->wait_for_lines(clients.count);
     controller::use_bus(checked, url);
+    checked.trouble = [&] {
+      for (auto* one : {&router, &server, &client}) {
+        if ((*one)->ended()) return (*one)->last_words();
+      }
+      return std::string();
+    };
     status = controller::run_controller(checked);
   } catch (const configuration_error& e) {
     say(test, e.what());
@@ -202,10 +216,9 @@ int run_embedded(const controller::settings& given, const embedded_agents& agent
     return status;
   }
   for (auto* one : {&client, &server, &router}) {
-    const auto end = (*one)->ended();
-    if (!end) continue;
+    if (!(*one)->ended()) continue;
     status = controller::exit_incomplete;
-    say(test, (*one)->name() + " ended by itself (" + *end + ")");
+    if (!(*one)->told()) say(test, (*one)->last_words());
   }
   return status;
 }

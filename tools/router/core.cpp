@@ -209,9 +209,14 @@ void core::set_free(out_link& on, int credit) {
   on.free = credit;
 }
 
-void core::on_credit(attached& on) {
-  if (on.stub) return outpost_.on_credit(static_cast<far_receiver&>(on));
-  on_own_credit(static_cast<out_link&>(on), on.wire.credit());
+void core::on_credit(attached& on, bool drain) {
+  if (on.stub) return outpost_.on_credit(static_cast<far_receiver&>(on), drain);
+  auto& mine = static_cast<out_link&>(on);
+  on_own_credit(mine, on.wire.credit());
+  if (!drain) return;
+  on.wire.drained();
+  on_own_credit(mine, 0);
+  on.owner->wake();
 }
 
 void core::on_own_credit(out_link& on, int credit) {

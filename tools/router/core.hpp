@@ -84,7 +84,8 @@ class core {
   /// An address for a receiver that asks for one of its own.
   std::string make_address();
 
-  void on_credit(attached& on);
+  /// drain: what is not used at once is to be given back.
+  void on_credit(attached& on, bool drain = false);
   void on_message(attached& from, amqp::delivery what, std::string_view message);
   /// A receiver says something of a message; `user` is its delivery's.
   void on_update(const attached& on, void* user, const amqp::outcome& how, bool settled);

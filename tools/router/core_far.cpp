@@ -71,8 +71,13 @@ void core::take(note& said, std::size_t from) {
       on.taken_bytes = said.bytes;
       on.unsent = said.unsent;
       on.stuffed = false;
-      return on_own_credit(on, static_cast<int>(std::clamp<std::int64_t>(on.allowed - on.sent, 0,
-                                                                         std::int64_t{1} << 30)));
+      on_own_credit(on, static_cast<int>(std::clamp<std::int64_t>(on.allowed - on.sent, 0,
+                                                                  std::int64_t{1} << 30)));
+      if (!said.settled) return;
+      on.allowed = on.sent;
+      on_own_credit(on, 0);
+      said_.add(from, kind::drained).receiver_stub = on.far;
+      return;
     }
     case kind::update:
       return update(*said.message, said.how());

@@ -11,7 +11,9 @@
 //   message                     in_link               a message, with its delivery unless settled
 //   given_up                    delivery              its sender has settled it; answered with
 //                                                     forgotten
-//   credit                      out_link              its credit, and what has been taken
+//   credit                      out_link              its credit, and what has been taken; asks
+//                                                     with `settled` for drained, after what is
+//                                                     sent of it
 //   update                      flight                what its receiver says; it is settled there
 //
 //   from the address's thread   to the peer's         means
@@ -19,6 +21,7 @@
 //   settle                      far_delivery          its outcome
 //   forgotten                   far_delivery          nobody here names it any more
 //   send                        far_receiver          a message for its peer
+//   drained                     far_receiver          nothing more of the credit will be used
 //   gone                        far_sender, _receiver the link is forgotten here
 //
 //   from any                    to any                means
@@ -51,6 +54,7 @@ struct note {
     settle,
     forgotten,
     send,
+    drained,
     gone_sender,
     gone_receiver,
     deliver,

@@ -132,7 +132,7 @@ void outpost::on_update(far_flight& what, const amqp::outcome& how, bool settled
   to.owner->wake();
 }
 
-void outpost::on_credit(far_receiver& on) { tell(on); }
+void outpost::on_credit(far_receiver& on, bool drain) { tell(on, drain); }
 
 void outpost::on_writable(peer& one) {
   for (far_receiver* on = one.slow.front(); on != nullptr;) {
@@ -143,9 +143,10 @@ void outpost::on_writable(peer& one) {
 }
 
 /// How much the other thread may send.
-void outpost::tell(far_receiver& of) {
+void outpost::tell(far_receiver& of, bool drain) {
   note& said = say_.add(of.home, note::kind::credit);
   said.receiver = of.there;
+  said.settled = drain;
   said.number = of.sent + of.wire.credit();
   said.bytes = of.taken;
   said.unsent = of.wire.unsent();
@@ -182,6 +183,13 @@ void outpost::take(note& said, std::size_t from) {
       return drop(*said.delivery);
     case kind::send:
       return send(*said.receiver_stub, said);
+    case kind::drained: {
+      far_receiver& to = *said.receiver_stub;
+      if (to.owner == nullptr) return;
+      to.wire.drained();
+      to.owner->wake();
+      return tell(to);  // its peer may have given more meanwhile
+    }
     case kind::gone_sender:
       return free_stub(*said.sender_stub);
     case kind::gone_receiver:

@@ -73,7 +73,7 @@ class outpost {
   void attach(std::unique_ptr<in_link> state, std::size_t home, std::string_view name);
   void attach(std::unique_ptr<out_link> state, std::size_t home, std::string_view name);
   void detach(attached& gone);  ///< a stub
-  void on_credit(far_receiver& on);
+  void on_credit(far_receiver& on, bool drain);
   void on_message(far_sender& from, amqp::delivery what, std::string_view message);
   void on_update(far_flight& what, const amqp::outcome& how, bool settled);
   void on_given_up(far_delivery& what);
@@ -90,7 +90,7 @@ class outpost {
   Stub& add(State& of, stubs& to, std::size_t home);
   void send(far_receiver& to, note& said);
   void settle(far_delivery& what, const amqp::outcome& how);
-  void tell(far_receiver& of);
+  void tell(far_receiver& of, bool drain = false);
   void drop(far_delivery& what);
   void drop(far_flight& what);
   void free_stub(far_sender& gone);

@@ -130,13 +130,7 @@ void peer::operator()(const amqp::event::oversized& e) {
 
 void peer::operator()(const amqp::event::credit& e) {
   if (e.on.user() == nullptr) return;
-  auto& mine = *static_cast<attached*>(e.on.user());
-  core_.on_credit(mine);
-  if (!e.drain) return;
-  amqp::link on = e.on;
-  on.drained();
-  core_.on_credit(mine);
-  wake();
+  core_.on_credit(*static_cast<attached*>(e.on.user()), e.drain);
 }
 
 // ---- Messages

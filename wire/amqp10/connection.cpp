@@ -110,6 +110,10 @@ void link::add_credit(int messages) const {
   const bool able = state_->owner->command() && !state_->sender && !state_->closed;
   if (able && messages > 0) pn_link_flow(state_->raw, messages);
 }
+void link::drain() const {
+  const bool able = state_->owner->command() && !state_->sender && !state_->closed;
+  if (able) pn_link_drain(state_->raw, 0);
+}
 int link::credit_given() const noexcept {
   return state_->sender ? 0 : std::max(0, pn_link_credit(state_->raw));
 }

@@ -173,6 +173,9 @@ class link {
   // Of a receiver
   /// Lets the peer send that many more.
   void add_credit(int messages) const;
+  /// Asks the peer to use its credit now or to give it back. Nothing more comes once credit_given()
+  /// is 0, which the last message or a credit event says. add_credit() ends it.
+  void drain() const;
   int credit_given() const noexcept;  ///< and not used up
 
  private:
@@ -261,10 +264,10 @@ struct link_closed {
   std::string_view condition;
   std::string_view description;
 };
-/// A sender's credit has changed.
+/// A sender's credit has changed, or the peer has given back what it had of a receiver's (drain()).
 struct credit {
   amqp10::link on;
-  bool drain;  ///< the peer wants drained() when nothing is left to send
+  bool drain;  ///< of a sender: the peer wants drained() when nothing is left to send
 };
 /// A whole message has arrived. It stays this side's to settle unless settled_by_peer(), and then
 /// too settle() must be called to forget it.

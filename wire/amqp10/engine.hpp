@@ -105,7 +105,7 @@ class engine {
     link_state* link = nullptr;
     std::string_view payload;  ///< of a transfer
     bool answer = false;       ///< begin: to one of ours
-    bool credit = false;       ///< flow: for a sender, to be told
+    bool credit = false;       ///< flow: for a sender, or what drain() asked for: to be told
   };
 
   // engine.cpp: bytes, time, the end.

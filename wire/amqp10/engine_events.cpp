@@ -224,7 +224,7 @@ bool engine::on_credit(any_event& out) {
   link_state& on = *fed_.link;
   if (on.closed) return false;
   send_waiting(on);
-  out = event::credit{link(&on), pn_link_get_drain(on.raw)};
+  out = event::credit{link(&on), on.sender && pn_link_get_drain(on.raw)};
   return true;
 }
 

@@ -135,6 +135,7 @@ const char* engine::judge_flow(performative& fields) {
     return "a flow with a delivery-count that was never allowed";
   }
   on->delivery_count += skipped;
+  fed_.credit = pn_link_get_drain(on->raw);
   return nullptr;
 }
 

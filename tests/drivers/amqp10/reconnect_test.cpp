@@ -32,16 +32,38 @@ TEST_CASE("a sender that the peer detaches fails what was sent, keeps what waits
 }
 
 TEST_CASE("a refused sender's messages wait for their limit, and tell its reason") {
+  const std::string condition = GENERATE("amqp:not-found", "amqp:unauthorized-access");
   amqp10_bed b(unsettled);
   b.bus.instead = [&](scripted_peer::seen_link& l) {
     if (l.listens) return false;
-    l.link.refuse("amqp:not-found", "no such address");
+    l.link.refuse(condition, "not here");
     return true;
   };
   b.cast(1, b.within(milliseconds{300}));
   REQUIRE(b.done(1));
   CHECK(b.all[0].error == errc::messaging_timeout);
-  CHECK_THAT(b.all[0].detail, Catch::Contains("amqp:not-found: no such address"));
+  CHECK_THAT(b.all[0].detail, Catch::Contains(condition + ": not here"));
+}
+
+TEST_CASE("a refused listener tells the reason, and listens once it is let in") {
+  const std::string condition = GENERATE("amqp:not-found", "amqp:unauthorized-access");
+  amqp10_bed b;
+  bool lets_in = false;
+  b.bus.instead = [&](scripted_peer::seen_link& l) {
+    if (l.source.dynamic || lets_in) return false;
+    l.link.refuse(condition, "not here");
+    return true;
+  };
+  b.l = b.t->listen(b.to, {}, b);
+  REQUIRE(b.drive([&] { return b.troubles.size() == 3; }));
+  for (const auto& one : b.troubles) {
+    CHECK(one.error == errc::channel_refused);
+    CHECK(one.tag == 0);  // not for good
+    CHECK_THAT(one.detail, Catch::Contains(condition + ": not here"));
+  }
+  CHECK(b.listening == 0);
+  lets_in = true;
+  REQUIRE(b.drive([&] { return b.listening == 1; }));
 }
 
 TEST_CASE("a lost connection fails what was sent, carries over what waits, calls end by limit") {
@@ -88,6 +110,30 @@ TEST_CASE("attempts come after 1 and then 2 seconds, and use up retries") {
   const auto& at = b.bus.accepted_at;
   CHECK(at[1] - at[0] > milliseconds{950});
   CHECK(at[2] - at[1] > milliseconds{1950});
+}
+
+TEST_CASE("the options say how long attempts wait: at first, by what factor longer, at most") {
+  struct waits {
+    int first, factor, most;
+    std::vector<double> expected;
+  };
+  const auto w = GENERATE(waits{2, 2, 30, {2}}, waits{1, 1, 30, {1, 1}}, waits{1, 9, 1, {1, 1}});
+  amqp10_bed b([&](auto& s) {
+    s.messaging.amqp.connection_retry_interval = w.first;
+    s.messaging.amqp.connection_retry_backoff = w.factor;
+    s.messaging.amqp.connection_retry_interval_max = w.most;
+  });
+  b.bus.greets = false;
+  b.cast(1);
+  for (std::size_t i = 0; i < w.expected.size(); ++i) {
+    REQUIRE(b.drive([&] { return b.bus.accepted_at.size() == i + 1; }));
+    const auto begun = drivers::steady_clock::now();
+    b.bus.drop_all();
+    REQUIRE(b.drive([&] { return b.bus.accepted_at.size() == i + 2; }));
+    const std::chrono::duration<double> took = b.bus.accepted_at.back() - begun;
+    CHECK(took.count() > w.expected[i] - 0.05);
+    CHECK(took.count() < w.expected[i] + 0.9);
+  }
 }
 
 TEST_CASE("the next host of the list is tried, beginning with any of them") {

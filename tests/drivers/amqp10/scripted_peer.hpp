@@ -39,6 +39,7 @@ class scripted_peer {
     bool for_good = false;  ///< its detach said closed
     int most_credit = 0;    ///< that the client had given at any time
     int credits = 0;        ///< how often it has given some
+    int drains = 0;         ///< how often it has asked for some back
   };
   /// A message that the client sent.
   struct seen_message {
@@ -74,6 +75,7 @@ class scripted_peer {
   bool answers = true;               ///< false: no attach is answered
   bool names_reply_links = true;     ///< false: a dynamic source gets no address
   bool greets = true;                ///< false: connections to come are read, and nothing is said
+  bool drains = true;                ///< false: credit is not given back where it is asked for
   bool reads = true;                 ///< false: nothing is read (connections that are there)
   amqp::outcome says;                ///< of unsettled messages; kind other: nothing
   /// Asked at each attach: true if the test has answered.
@@ -145,6 +147,11 @@ class scripted_peer {
   }
   void give_credit(seen_link& one, int count) {
     one.link.add_credit(count);
+    wake();
+  }
+  /// Gives back credit that `drains` has kept.
+  void give_back(std::string_view address) {
+    find(address, true)->link.drained();
     wake();
   }
   /// Closes the connections with these words.
@@ -314,6 +321,10 @@ class scripted_peer {
     if (mine == nullptr) return;
     mine->most_credit = std::max(mine->most_credit, e.on.credit());
     ++mine->credits;
+    if (!e.drain) return;
+    ++mine->drains;
+    amqp::link l = e.on;
+    if (drains) l.drained();
   }
   void on(peer& p, const amqp::event::delivered& e) {
     auto* from = static_cast<seen_link*>(e.on.user());

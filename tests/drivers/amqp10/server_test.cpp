@@ -131,6 +131,20 @@ TEST_CASE("a reply that the caller's address does not take is given up at its li
   CHECK(b.l->counters().replies_abandoned == 1);
 }
 
+TEST_CASE("a reply that comes back is sent again as often as default_reply_retry says") {
+  const int retry = GENERATE(0, 1);
+  amqp10_bed b([&](auto& s) {
+    s.messaging.amqp.default_reply_retry = retry;
+    s.messaging.amqp.pre_settled = {};
+  });
+  b.serve();
+  b.bus.says = simply(kind::released);
+  b.answer = "1";
+  b.request("id-1", "caller");
+  REQUIRE(b.drive([&] { return b.l->counters().replies_abandoned == 1; }));
+  CHECK(b.bus.messages.size() == static_cast<std::size_t>(1 + retry));
+}
+
 TEST_CASE("a notification is accepted or released as its handler says") {
   amqp10_bed b;
   b.l = b.t->listen_for_notifications(b.to, {"info"}, "", b);
@@ -171,6 +185,85 @@ TEST_CASE("a server that closes listens no more, and answers what it has accepte
   REQUIRE(b.bus.messages.size() == before + 1);
   CHECK(b.bus.messages.back().read().correlation_id == "id-1");
   CHECK(b.bus.closed == 1);
+}
+
+TEST_CASE("a server that closes serves what is on its way before it detaches") {
+  const std::string topology = GENERATE("oslo", "lean", "shared:1");
+  amqp10_bed b([&](auto& s) { s.topology = drivers::topology::parse(topology); });
+  drivers::serve_options options;
+  options.executor_slots = 1;
+  b.serve(options);
+  b.bus.drains = false;
+  int closed = 0;
+  b.t->close(far, [&] { ++closed; });
+  const auto asked = [&] {
+    return std::count_if(b.bus.links.begin(), b.bus.links.end(),
+                         [](const auto& l) { return l.drains == 1; });
+  };
+  REQUIRE(b.drive([&] { return asked() == 3; }));
+  b.request("id-1", "caller");
+  b.request("id-2", "caller");
+  for (const auto& l : b.bus.links) {
+    if (l.drains == 1) b.bus.give_back(l.source.address);
+  }
+  REQUIRE(b.drive([&] { return b.got.size() == 1; }));
+  b.settle();
+  // The second waits for the slot, so its link stays.
+  CHECK(b.bus.open_links(true) == 3);
+  b.answer = "2";
+  b.l->reply(b.got[0], "1");
+  REQUIRE(b.drive([&] { return closed == 1; }));
+  CHECK(b.bus.open_links(true) == 0);
+  REQUIRE(b.bus.messages.size() == 2);
+  CHECK(b.message(0).read().correlation_id == "id-1");
+  CHECK(b.message(1).read().correlation_id == "id-2");
+  CHECK(b.bus.verdicts.size() == 2);
+  for (const auto& v : b.bus.verdicts) CHECK(v.what == kind::accepted);
+  for (const auto& l : b.bus.links) CHECK(l.credits <= 2);  // none was topped up
+}
+
+TEST_CASE("a listener that closes takes the notifications that are on their way") {
+  amqp10_bed b;
+  b.l = b.t->listen_for_notifications(b.to, {"info"}, "", b);
+  REQUIRE(b.drive([&] { return b.listening == 1; }));
+  b.bus.drains = false;
+  int closed = 0;
+  b.t->close(far, [&] { ++closed; });
+  const char* address = "openstack.org/om/notify/anycast/openstack/topic.info";
+  REQUIRE(b.drive([&] { return b.bus.find(address, true)->drains == 1; }));
+  amqp::message m;
+  m.kind = amqp::message::body_kind::text;
+  m.body = R"({"request": {"event_type": "e", "payload": 1}, "context": {}})";
+  b.bus.deliver(address, m);
+  b.bus.give_back(address);
+  REQUIRE(b.drive([&] { return b.got.size() == 1; }));
+  b.settle();
+  CHECK(closed == 0);
+  b.l->acknowledge(b.got[0]);
+  REQUIRE(b.drive([&] { return closed == 1; }));
+  REQUIRE(b.bus.verdicts.size() == 1);
+  CHECK(b.bus.verdicts[0].what == kind::accepted);
+}
+
+TEST_CASE("a server waits for its credit to come back until its limit, and releases what waits") {
+  amqp10_bed b;
+  drivers::serve_options options;
+  options.executor_slots = 1;
+  b.serve(options);
+  b.bus.drains = false;
+  b.request("id-1", "caller");
+  b.request("id-2", "caller");
+  REQUIRE(b.drive([&] { return b.got.size() == 1; }));
+  b.settle();
+  int closed = 0;
+  const auto begun = std::chrono::steady_clock::now();
+  b.t->close(milliseconds{200}, [&] { ++closed; });
+  REQUIRE(b.drive([&] { return closed == 1; }));
+  CHECK(std::chrono::steady_clock::now() - begun >= milliseconds{200});
+  REQUIRE(b.bus.verdicts.size() == 2);
+  CHECK(b.bus.verdicts[0].what == kind::accepted);
+  CHECK(b.bus.verdicts[1].what == kind::released);
+  CHECK(b.bus.open_links(true) == 0);
 }
 
 TEST_CASE("a server that closes does not wait for its limit without reason") {

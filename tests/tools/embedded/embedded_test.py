@@ -206,25 +206,35 @@ class Embedded(Case):
                 self.assertIn(process.returncode, (-number, 1))
                 wait_until(lambda: not self.processes(), "nothing to be left")
 
-    def test_an_agent_that_ends_in_the_run_is_named(self):
-        process = self.running("--timeout", 2, *LONG)
-        server = [pid for pid in self.named("ombt-agent")
-                  if "--rpc-server" in self.processes()[pid]]
-        os.kill(server[0], signal.SIGKILL)
-        time.sleep(0.2)
-        process.terminate()
-        _, err = process.communicate(timeout=PATIENCE)
-        self.assertEqual(process.returncode, 1, err)
-        self.assertIn("ombt-controller: ombt-agent ended by itself (signal 9)\n", err)
+    def ends_with(self, what, number=signal.SIGKILL):
+        """One of them, by a part of its command line, ends in the run: so does the run, which waits
+        for no limit."""
+        process = self.running("--timeout", 100, *LONG)
+        ending = [pid for pid, line in self.processes().items() if what in line]
+        self.assertEqual(len(ending), 1, what)
+        begun = time.monotonic()
+        os.kill(ending[0], number)
+        out, err = process.communicate(timeout=PATIENCE)
+        took = time.monotonic() - begun
+        self.assertEqual((process.returncode, out), (1, ""), err)
         self.assertEqual(self.processes(), {})
+        return took, err
 
-    def test_a_router_that_ends_in_the_run_is_named(self):
-        process = self.running("--timeout", 2, *LONG)
-        os.kill(self.named("ombt-router")[0], signal.SIGKILL)
-        _, err = process.communicate(timeout=PATIENCE)
-        self.assertEqual(process.returncode, 1, err)
-        self.assertIn("ombt-controller: ombt-router ended by itself (signal 9)\n", err)
-        self.assertEqual(self.processes(), {})
+    def test_an_agent_that_ends_in_the_run_ends_it_and_is_named(self):
+        for option, what in (("--rpc-server", "1 RPC server"), ("--rpc-client", "2 RPC clients")):
+            took, err = self.ends_with(option)
+            self.assertEqual(err, USUAL + "ombt-controller: ombt-agent (%s) ended by itself "
+                             "(signal 9)\n" % what)
+            self.assertLess(took, 5)
+
+    def test_a_router_that_ends_in_the_run_ends_it_and_is_named(self):
+        for number, how in ((signal.SIGKILL, "signal 9"), (signal.SIGTERM, "exit status 0")):
+            took, err = self.ends_with("ombt-router", number)
+            # Agents may add what they have counted.
+            said, _, rest = err.partition("ombt-agent: counted on the bus: ")
+            self.assertEqual(said, USUAL + "ombt-controller: ombt-router ended by itself (%s)\n"
+                             % how, rest)
+            self.assertLess(took, 5)
 
     def test_a_program_that_is_missing_is_named(self):
         folder = self.programs()

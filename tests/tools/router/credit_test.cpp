@@ -76,6 +76,48 @@ TEST_CASE("credit is given anew in batches, as long as receivers have some") {
   CHECK(from.wire.credit() == 0);
 }
 
+TEST_CASE("a receiver that drains gets what waits for it, and its other credit back") {
+  const char* const name = GENERATE(any, all);
+  test::pair both(name, 0);
+  auto& [router, left, right, to, from] = both;
+  to.wire.add_credit(1);
+  router.run();
+  for (int i = 0; i < 4; ++i) left.send(from, std::to_string(i), "x", false);
+  router.run();
+  REQUIRE(to.messages.size() == 1);
+  to.wire.add_credit(5);
+  to.wire.drain();
+  router.run();
+  CHECK(to.messages.size() == 4);
+  CHECK(to.wire.credit_given() == 0);
+  left.send(from, "more", "x", false);
+  router.run();
+  CHECK(to.messages.size() == 4);
+  to.wire.add_credit(5);
+  router.run();
+  CHECK(to.messages.size() == 5);
+  CHECK(to.wire.credit_given() == 4);
+}
+
+TEST_CASE("nothing is lost to a receiver that drains and goes while it is sent to") {
+  test::pair both(any, 100);
+  auto& [router, left, right, to, from] = both;
+  client& third = router.add();
+  client_link& stays = third.receiver(any, 100);
+  router.run();
+  for (int i = 0; i < 40; ++i) left.send(from, std::to_string(i), "x", false);
+  to.wire.drain();
+  while (to.wire.credit_given() > 0) {
+    REQUIRE((router.pass_notes() | router.pass_bytes()));
+  }
+  right.close(to);
+  for (int i = 40; i < 50; ++i) left.send(from, std::to_string(i), "x", false);
+  router.run();
+  CHECK(to.messages.size() + stays.messages.size() == 50);
+  REQUIRE(from.outcomes.size() == 50);
+  for (const auto& o : from.outcomes) CHECK(o.find("accepted") != std::string::npos);
+}
+
 TEST_CASE("messages wait while no receiver has credit, never more than was allowed") {
   test::pair both(any, 20, habit::holds);
   auto& [router, left, right, to, from] = both;

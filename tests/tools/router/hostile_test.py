@@ -4,6 +4,7 @@
 
 import os
 import random
+import resource
 import struct
 import time
 
@@ -16,6 +17,8 @@ from routers import (ATTACH, BEGIN, DISPOSITION, FLOW, OPEN, PATIENCE, TRANSFER,
 
 ADDRESS = "openstack.org/om/rpc/anycast/x/t"
 MIB = 1 << 20
+# Of the router's memory: the thread sanitizer keeps as much again beside what it watches.
+MORE = 2 if "thread" in os.environ.get("OMBT_SANITIZE", "") else 1
 
 
 class Hostile(routers.RouterTest):
@@ -81,7 +84,10 @@ class Hostile(routers.RouterTest):
         self.exchange()
 
     def test_thousands_that_never_speak(self):
-        peers = [RawPeer(self.of.port) for _ in range(800)]
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit[1], limit[1]))
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, limit)
+        peers = [RawPeer(self.of.port) for _ in range(3000)]
         self.exchange()
         for peer in peers:
             self.assertTrue(peer.is_over())
@@ -104,7 +110,7 @@ class Hostile(routers.RouterTest):
         self.honest.wait(lambda: all(one.settled for one in sent), timeout=PATIENCE)
         states = [one.remote_state for one in sent]
         self.assertEqual(set(states), {proton.Delivery.ACCEPTED, proton.Delivery.MODIFIED})
-        self.assertLess(self.of.memory() - before, 8 * MIB)
+        self.assertLess(self.of.memory() - before, 8 * MORE * MIB)
         self.exchange()
 
     def receive_rest(self):
@@ -138,7 +144,7 @@ class Hostile(routers.RouterTest):
             self.exchange()
         self.assertGreater(sent, 50)
         # Its window, 250 messages, and what is written for it.
-        self.assertLess(self.of.memory() - before, 60 * MIB)
+        self.assertLess(self.of.memory() - before, 60 * MORE * MIB)
         self.assertLess(sent, 1000)
         self.exchange()
 
@@ -181,7 +187,7 @@ class Hostile(routers.RouterTest):
                 peer.send(self.transfer(0, 0, piece, more=True, tag=False))
         except OSError:
             pass
-        self.assertLess(self.of.memory() - before, 16 * MIB)
+        self.assertLess(self.of.memory() - before, 16 * MORE * MIB)
         code = None
         while code != routers.DETACH:
             code, fields, _ = peer.next_frame()
@@ -204,7 +210,7 @@ class Hostile(routers.RouterTest):
         except OSError:
             pass
         self.exchange()
-        self.assertLess(self.of.memory() - before, 32 * MIB)
+        self.assertLess(self.of.memory() - before, 32 * MORE * MIB)
 
     def test_a_transfer_without_credit(self):
         peer = self.opened()
@@ -247,7 +253,7 @@ class Hostile(routers.RouterTest):
             peer.send(frame(routers.DETACH, uint(0), True))
             while peer.next_frame()[0] != routers.DETACH:
                 pass
-        self.assertLess(self.of.memory() - before, 8 * MIB)
+        self.assertLess(self.of.memory() - before, 8 * MORE * MIB)
         self.exchange()
 
     def test_replies_to_an_address_that_is_gone(self):

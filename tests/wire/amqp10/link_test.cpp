@@ -51,6 +51,32 @@ TEST_CASE("A peer that drains is told, and gets its credit back") {
   CHECK(it.out.credit() == 2);
 }
 
+TEST_CASE("A receiver that drains is told what comes back, and goes on with new credit") {
+  sender it;
+  link in = it.on.open_receiver("in", {"a"}, {"a"});
+  in.add_credit(3);
+  it.feed(attach(0, 1, "in", false));
+  it.sent();
+  // Without being asked a peer may give credit back too; that is told by credit_given() alone.
+  CHECK(it.feed(flow(0, 1, 1, 2)).empty());
+  CHECK(in.credit_given() == 2);
+  in.drain();
+  const std::string asked = it.sent();
+  CHECK(asked.find("\x52\x01\x52\x02\x40\x41") != std::string::npos);  // count, credit, drain
+  CHECK(it.sent().empty());
+  CHECK(it.feed(transfer(0, 1, 0, "the last", true)) ==
+        lines{"delivered in tag 'tag' settled 'the last'"});
+  CHECK(in.credit_given() == 1);
+  CHECK(it.feed(flow(0, 1, 3, 0, true)) == lines{"credit in 0"});
+  CHECK(in.credit_given() == 0);
+  in.add_credit(5);
+  CHECK(it.sent().find("\x52\x03\x52\x05\x40\x42") != std::string::npos);
+  CHECK(it.feed(flow(0, 1, 4, 4)).empty());
+  in.close();
+  in.drain();
+  it.out.drain();
+}
+
 TEST_CASE("Credit above what proton counts in is very much") {
   constexpr std::uint64_t most = std::uint64_t{1} << 30;
   for (const std::uint64_t given : {most - 1, most, most + 1, std::uint64_t{0x7fffffff},
