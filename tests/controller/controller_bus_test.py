@@ -515,50 +515,6 @@ class Trouble(ControllerCase):
         names = [q["name"] for q in bus.listing("list_queues", "name")]
         self.assertEqual([n for n in names if self.topic in n], [])
 
-    def test_a_run_may_take_longer_than_the_timeout_while_its_clients_are_at_work(self):
-        self.native("--rpc-client", 2, "--rpc-server", 1, "--service-time", "100ms")
-        _, report = self.run_json("rpc-call", "--expect", 3, "--calls", 40, "--timeout", 1.5)
-        self.assertTrue(report["ok"])
-        self.check_sums(report, 2, 1, 40)
-
-    def sent_so_far(self):
-        """What the slow server has not taken yet of all that was cast."""
-        return sum(q["messages_ready"] + q["messages_unacknowledged"]
-                   for q in bus.listing("list_queues", "name", "messages_ready",
-                                        "messages_unacknowledged")
-                   if q["name"] == "rpc-" + self.topic)
-
-    def test_clients_end_their_run_when_their_controller_is_interrupted_or_killed(self):
-        # The server is slow: casts that are still being sent pile up in its queue.
-        for how, patience in ((signal.SIGINT, 5), (signal.SIGKILL, 40)):
-            with self.subTest(how=how.name):
-                agents = self.native("--rpc-client", 1, "--rpc-server", 1, "--service-time", "60s")
-                process = subprocess.Popen(
-                    [os.path.join(BIN, "ombt-controller"), "--topic", self.topic, "rpc-cast",
-                     "--expect", "2", "--calls", "100000000", "--pause", "0.001"],
-                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-                deadline = time.monotonic() + PATIENCE
-                while self.sent_so_far() < 100:
-                    self.assertLess(time.monotonic(), deadline)
-                    time.sleep(0.1)
-                process.send_signal(how)
-                process.communicate(timeout=PATIENCE)
-                deadline = time.monotonic() + patience
-                before, now = -1, self.sent_so_far()
-                while before != now:
-                    self.assertLess(time.monotonic(), deadline, "the clients go on")
-                    time.sleep(1)
-                    before, now = now, self.sent_so_far()
-                agents.stop(signal.SIGKILL)
-                bus.ctl("purge_queue", "rpc-" + self.topic)
-
-    def test_agents_of_the_same_name_are_told(self):
-        for _ in range(2):
-            self.native("--rpc-server", 1, "--name", "same")
-        done = controller("status", "--topic", self.topic)
-        self.assertEqual(done.returncode, 1)
-        self.assertIn("1 more agent answered by the name same", done.stderr)
-
     def test_control_may_be_another_bus(self):
         with vhost(bus.unique("control")) as url:
             agents = NativeAgents(self.topic, "--rpc-client", 1, "--rpc-server", 1, "--control",
