@@ -84,6 +84,7 @@ class fleet::impl final : public worker_events, public agent_host, public driver
   std::string failure() const;
   std::string control_trouble() const;
   std::string counted() const;
+  std::string lost_output() const;
   std::vector<agent_report> gather(agent_kind kind,
                                    const std::function<void(std::shared_ptr<answer_path>)>& ask);
   coordinator& commands() noexcept { return coordinator_; }
@@ -280,6 +281,13 @@ std::string fleet::impl::counted() const {
   return in_words(links_);
 }
 
+std::string fleet::impl::lost_output() const {
+  for (const auto& file : files_) {
+    if (const std::string trouble = file->trouble(); !trouble.empty()) return trouble;
+  }
+  return {};
+}
+
 void fleet::impl::agent_ready(std::uint32_t) {
   first().post([this] { one_ready(); });
 }
@@ -465,6 +473,7 @@ void fleet::stop() { impl_->stop(); }
 std::string fleet::failure() const { return impl_->failure(); }
 std::string fleet::control_trouble() const { return impl_->control_trouble(); }
 std::string fleet::counted() const { return impl_->counted(); }
+std::string fleet::lost_output() const { return impl_->lost_output(); }
 
 std::vector<agent_report> fleet::run_test(control::test_kind test,
                                           const control::test_parameters& parameters) {

@@ -67,6 +67,9 @@ class fleet {
   /// What the links of all agents counted over their life, in words; empty if that was nothing.
   /// Known when the fleet has stopped.
   std::string counted() const;
+  /// Why lines of --output were lost, the file named; empty if none were. Known when the fleet has
+  /// stopped.
+  std::string lost_output() const;
 
   /// Runs a test on all agents that send it and waits for its end; for fleets without control.
   /// Empty if the fleet stops meanwhile.

@@ -79,6 +79,9 @@ receiver::tagged& receiver::know(std::string_view tag) {
 }
 
 report receiver::collect(std::string_view controller) {
+  if (log_) {
+    if (const std::string lost = log_->new_trouble(); !lost.empty()) others_.error(lost);
+  }
   report collected = others_.take();
   const std::string_view tag = wire::control::run_tag_of(controller);
   if (tag.size() == tag_size) {

@@ -66,9 +66,10 @@ int run_fleet(std::string_view program, const fleet_options& options, bool backg
     link.ready();
   }
   agents->wait();
-  const std::string failure = agents->failure();
+  std::string failure = agents->failure();
   const std::string trouble = agents->control_trouble();
   const std::string counted = agents->counted();
+  const std::string lost = agents->lost_output();
   agents.reset();
   if (!trouble.empty()) {
     std::fprintf(stderr, "%.*s: control: %s\n", static_cast<int>(program.size()), program.data(),
@@ -78,6 +79,7 @@ int run_fleet(std::string_view program, const fleet_options& options, bool backg
     std::fprintf(stderr, "%.*s: counted on the bus: %s\n", static_cast<int>(program.size()),
                  program.data(), counted.c_str());
   }
+  if (failure.empty() && !lost.empty()) failure = lost + ": lines are missing";
   if (failure.empty()) return exit_ok;
   link.failed(program, exit_bus, failure);
   return exit_bus;

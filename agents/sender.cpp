@@ -113,6 +113,9 @@ void sender::end_run() {
 }
 
 report sender::take() {
+  if (log_) {
+    if (const std::string lost = log_->new_trouble(); !lost.empty()) recorder_.error(lost);
+  }
   report taken = recorder_.take();
   taken.details.run = std::exchange(run_, {});
   taken.details.links = links().since(links_before_);

@@ -119,10 +119,10 @@ void worker::cancel_run(agent_kind kind) {
 }
 
 void worker::collect(agent_kind kind, const std::string& controller, std::uint64_t ticket) {
+  for (const auto& [file, buffer] : buffers_) buffer->flush();
   for (const auto& r : receivers_) {
     if (r->kind() == kind) events_.collected(ticket, r->number(), r->collect(controller));
   }
-  for (const auto& [file, buffer] : buffers_) buffer->flush();
 }
 
 template <class Agent>

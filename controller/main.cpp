@@ -10,6 +10,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <cstdio>
 #include <string>
 
 namespace {
@@ -118,6 +119,22 @@ void add_delay(CLI::App* test, settings& s) {
       ->capture_default_str();
 }
 
+/// For scripts that start the agents: checks the settings, and prints the command and then what
+/// ombt-agent must be told beside the bus, an argument a line.
+int print_agent_options(const settings& given) {
+  try {
+    ombt::controller::check_settings(given);
+  } catch (const ombt::configuration_error& e) {
+    std::fprintf(stderr, "%s: %s\n", given.program.c_str(), e.what());
+    return ombt::controller::exit_configuration;
+  }
+  std::printf("%s\n--topic\n%s\n", given.task.c_str(), given.topic.c_str());
+  if (given.unique) std::printf("--unique\n");
+  if (!given.control_url.empty()) std::printf("--control\n%s\n", given.control_url.c_str());
+  if (!given.oslo_config.empty()) std::printf("--oslo-config\n%s\n", given.oslo_config.c_str());
+  return ombt::controller::exit_ok;
+}
+
 int run(const CLI::App& app, const CLI::App& chosen, const settings& given,
         const embedded_agents& agents) {
   const bool test = chosen.get_option_no_throw(clients_option) != nullptr;
@@ -142,6 +159,7 @@ int run(const CLI::App& app, const CLI::App& chosen, const settings& given,
 int main(int argc, char** argv) {
   settings given;
   embedded_agents agents;
+  bool agent_options = false;
   CLI::App app(description, "ombt-controller");
   app.footer(examples);
   app.set_version_flag("--version", "ombt-controller " OMBT_VERSION);
@@ -149,6 +167,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.fallthrough();
   add_common_options(app, given);
+  app.add_flag("--agent-options", agent_options)->group("");  // of no use to people
   const auto add = [&](const char* name, const char* what, const char* count_option) {
     return add_test(app, given, agents, name, what, count_option);
   };
@@ -170,5 +189,6 @@ int main(int argc, char** argv) {
   ombt::tools::mask_command_line(argc, argv);
   const CLI::App* const chosen = app.get_subcommands().front();
   given.task = chosen->get_name();
+  if (agent_options) return print_agent_options(given);
   return run(app, *chosen, given, agents);
 }

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <unistd.h>
+#include <utility>
 
 namespace ombt::agents {
 
@@ -35,8 +36,9 @@ void output_file::write(std::string_view lines) {
     if (written < 0 && errno == EINTR) continue;
     if (written <= 0) {
       ++lost_;
-      std::fprintf(stderr, "output file %s: %s; nothing more is written to it\n", path_.c_str(),
-                   std::strerror(errno));
+      trouble_ = "output file " + path_ + ": " + std::strerror(written < 0 ? errno : ENOSPC);
+      std::fprintf(stderr, "%s: %s; nothing more is written to it\n",
+                   program_invocation_short_name, trouble_.c_str());
       return;
     }
     lines.remove_prefix(static_cast<std::size_t>(written));
@@ -46,6 +48,11 @@ void output_file::write(std::string_view lines) {
 std::uint64_t output_file::lost_writes() const {
   const std::lock_guard lock(mutex_);
   return lost_;
+}
+
+std::string output_file::trouble() const {
+  const std::lock_guard lock(mutex_);
+  return trouble_;
 }
 
 void output_buffer::end_line() {
@@ -65,6 +72,12 @@ message_log::message_log(output_buffer& buffer, std::string_view name, bool shar
   client_ = R"("client": )";
   json::append_string(client_, name);
   client_ += ", ";
+}
+
+std::string message_log::new_trouble() {
+  const std::uint64_t lost = buffer_.file().lost_writes();
+  if (lost == std::exchange(told_, lost)) return {};
+  return buffer_.file().trouble() + ": lines are missing";
 }
 
 void message_log::begin() { buffer_.text().append("{").append(client_); }

@@ -26,12 +26,15 @@ class output_file {
   /// dropped and counted.
   void write(std::string_view lines);
   std::uint64_t lost_writes() const;
+  /// Why lines were lost, the file's name with it; empty: none were.
+  std::string trouble() const;
 
  private:
   mutable std::mutex mutex_;
   std::string path_;
   int descriptor_;
   std::uint64_t lost_ = 0;
+  std::string trouble_;
 };
 
 /// Lines of one thread on their way to a file.
@@ -46,6 +49,7 @@ class output_buffer {
   std::string& text() noexcept { return text_; }
   void end_line();
   void flush();
+  const output_file& file() const noexcept { return *file_; }
 
  private:
   static constexpr std::size_t flush_size = std::size_t{64} << 10;
@@ -72,12 +76,16 @@ class message_log {
   /// {"test-end"}; what was collected goes to the file.
   void test_end(double end);
 
+  /// What to say of lines that the file lost since this was last asked; empty: none were.
+  std::string new_trouble();
+
  private:
   void begin();
   void end();
 
   output_buffer& buffer_;
-  std::string client_;  ///< `"client": "NAME", ` or empty
+  std::string client_;      ///< `"client": "NAME", ` or empty
+  std::uint64_t told_ = 0;  ///< lost writes that new_trouble() knows of
 };
 
 /// The path of an agent's file: each %n is its number, %% a percent sign. `own` says whether

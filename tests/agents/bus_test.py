@@ -204,6 +204,16 @@ class UnderAPythonController(BusTest):
                                  [["client-name", "kind"], ["test-name", "test-start"]] +
                                  [["id", "start", "stop"]] * 4 + [["test-end"]])
 
+    def test_output_that_is_lost_is_told_to_the_controller_and_at_the_end(self):
+        agents = self.agents("--rpc-client", "1", "--rpc-server", "1", "--output", "/dev/full")
+        run = self.run_test(self.controller(), "call", 4)
+        self.assertIn("/dev/full: No space left", json.dumps(run))
+        status, _, err = agents.stop()
+        self.assertEqual(status, 1)
+        self.assertEqual([line for line in err.splitlines() if "/dev/full" not in line], [])
+        self.assertTrue(all(line.startswith("ombt-agent: ") for line in err.splitlines()), err)
+        self.assertTrue(err.endswith("lines are missing\n"), err)
+
 
 class Controllers(BusTest):
     def test_one_that_vanishes_in_a_run_does_not_hold_up_the_next(self):

@@ -232,6 +232,26 @@ TEST_CASE_METHOD(fleet_fixture, "A fleet can be dropped at any time") {
   SUCCEED();
 }
 
+TEST_CASE_METHOD(fleet_fixture, "An output file that is full shows in the results and at the end") {
+  options.control = false;
+  options.rpc_clients = 2;
+  options.rpc_servers = 1;
+  options.output = "/dev/full";
+  const auto f = make();
+  f->start(false);
+  REQUIRE(f->wait_ready());
+  const auto sent = f->run_test(test_kind::call, parameters(3));
+  CHECK(sum_ok(sent) == 6);
+  for (const auto& one : sent) {
+    REQUIRE(one.figures.results.errors.size() == 1);
+    CHECK_THAT(one.figures.results.errors.begin()->first, Catch::Contains("/dev/full: No space"));
+  }
+  CHECK(f->collect(agent_kind::rpc_server).at(0).figures.results.errors.size() == 1);
+  f->stop();
+  CHECK(f->wait());
+  CHECK_THAT(f->lost_output(), Catch::Contains("/dev/full: No space left"));
+}
+
 TEST_CASE_METHOD(fleet_fixture, "the output file: a line a message, in one file or one an agent") {
   std::string name = (std::filesystem::temp_directory_path() / "ombt-fleet-XXXXXX").string();
   const std::filesystem::path directory = ::mkdtemp(name.data());

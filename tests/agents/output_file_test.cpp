@@ -107,6 +107,21 @@ TEST_CASE("A file that cannot be written any more loses lines and says so, nothi
   full.write("one\n");
   full.write("two\n");
   CHECK(full.lost_writes() == 2);
+  CHECK_THAT(full.trouble(), Catch::Contains("/dev/full: No space left"));
+}
+
+TEST_CASE("What a file lost is told once to each agent that writes there") {
+  const auto full = std::make_shared<output_file>("/dev/full");
+  output_buffer buffer(full);
+  message_log one(buffer, "a", true);
+  message_log other(buffer, "b", true);
+  CHECK(one.new_trouble().empty());
+  one.test_end(1.0);
+  CHECK_THAT(one.new_trouble(), Catch::Contains("/dev/full: No space left"));
+  CHECK(one.new_trouble().empty());
+  CHECK_FALSE(other.new_trouble().empty());
+  one.test_end(2.0);
+  CHECK_FALSE(one.new_trouble().empty());
 }
 
 TEST_CASE("%n in a file's name is the agent's number") {

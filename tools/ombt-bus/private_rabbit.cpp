@@ -19,6 +19,8 @@ namespace {
 
 // The broker inherits its limit from here; more than this many only slows Erlang's start.
 constexpr std::size_t enough_descriptors = 65536;
+// With fewer it does not come up, and its log does not say why.
+constexpr std::size_t least_descriptors = 256;
 
 void reap(pid_t pid) {
   while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
@@ -43,7 +45,18 @@ void private_rabbit::start(time_point now) {
                     "tools/install-dependencies rabbit installs it)",
                 false);
   }
-  drivers::raise_descriptor_limit(enough_descriptors);
+  if (options_.folder_parent.find_first_of(" \t\n") != std::string::npos) {
+    return fail("TMPDIR is " + options_.folder_parent +
+                    ": RabbitMQ's scripts fail in a folder with a blank in its name",
+                false);
+  }
+  if (const auto limit = drivers::raise_descriptor_limit(enough_descriptors);
+      limit < least_descriptors) {
+    return fail("RabbitMQ needs " + std::to_string(least_descriptors) +
+                    " file descriptors at least, and the limit of this process is " +
+                    std::to_string(limit) + ": raise it (ulimit -n)",
+                false);
+  }
   deadline_ = now + options_.start_limit;
   try {
     if (!files_) {

@@ -266,8 +266,10 @@ class supervisor {
 
 int supervise(const run_options& options, private_bus& bus) {
   if (!options.command.empty() && find_program(options.command[0]).empty()) {
-    say("cannot run " + options.command[0] + ": there is no such program");
-    return 127;
+    const std::string& name = options.command[0];
+    const bool there = name.find('/') != std::string::npos && access(name.c_str(), F_OK) == 0;
+    say("cannot run " + name + (there ? ": it is no program" : ": there is no such program"));
+    return there ? 126 : 127;
   }
   // Blocked from here on and taken one by one; children start with an empty mask.
   const auto set = handled_signals();

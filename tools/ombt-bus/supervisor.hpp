@@ -25,9 +25,9 @@ struct run_options {
 };
 
 /// Runs a bus that was not started yet. Returns the exit status: the command's (128 + n where
-/// signal n ended it), 128 + n for signal n while the bus was starting, 127 for a command that does
-/// not exist, 1 for a bus that can't be had, 0 for one that ran without a command until a signal.
-/// Messages go to stderr.
+/// signal n ended it), 128 + n for signal n while the bus was starting, 126 for a command
+/// that is no program, 127 for one that does not exist, 1 for a bus that can't be had, 0 for one
+/// that ran without a command until a signal. Messages go to stderr.
 int supervise(const run_options& options, private_bus& bus);
 
 }  // namespace ombt::tools::bus

@@ -12,6 +12,14 @@ namespace ombt::tools {
 
 log_file::~log_file() { finish(0); }
 
+std::string log_file::refusal() const {
+  if (prefix_.empty()) return {};
+  const std::size_t slash = prefix_.rfind('/');
+  const std::string folder = slash == std::string::npos ? "." : prefix_.substr(0, slash + 1);
+  if (::access(folder.c_str(), W_OK | X_OK) == 0) return {};
+  return "--logfile-prefix " + prefix_ + ": " + std::strerror(errno);
+}
+
 void log_file::start() {
   if (prefix_.empty() || saved_ >= 0) return;
   path_ = prefix_ + std::to_string(::getpid());

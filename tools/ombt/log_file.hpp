@@ -16,6 +16,8 @@ class log_file {
   log_file(const log_file&) = delete;
   log_file& operator=(const log_file&) = delete;
 
+  /// Why no file of this prefix can be made, one line; empty: its folder may be written.
+  std::string refusal() const;
   /// Redirects standard error from here on. If the file cannot be opened that is said, and all
   /// stays as it is.
   void start();

@@ -226,6 +226,9 @@ int run_mode(const CLI::App& app, const command_line& c) {
   const CLI::App* const chosen = app.get_subcommands().front();
   const std::string mode = chosen->get_name();
   ombt::tools::log_file log(c.logfile_prefix);
+  if (const std::string why = log.refusal(); !why.empty()) {
+    return ombt::tools::refuse_command_line(app, why);
+  }
   const auto start_log = [&log] { log.start(); };
   int status = ombt::controller::exit_ok;
   if (mode == "controller") {

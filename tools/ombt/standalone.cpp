@@ -46,6 +46,9 @@ int run_standalone(const agents::fleet_options& given, const controller::setting
   const int status = controller::run_controller(*checked);
   fleet->stop();
   if (!fleet->wait()) return refused(fleet->failure().c_str(), controller::exit_incomplete);
+  if (const std::string lost = fleet->lost_output(); !lost.empty()) {
+    return refused((lost + ": lines are missing").c_str(), controller::exit_incomplete);
+  }
   return status;
 }
 

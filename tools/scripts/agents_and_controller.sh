@@ -3,7 +3,8 @@
 # The part of tools/quickstart that runs on the bus, as ombt-bus's command: starts the agents, a
 # process each, runs the controller, stops the agents.
 #   agents_and_controller.sh CLIENTS SERVERS CONTROLLER-ARGUMENT…
-# From its environment: OMBT_URL; OMBT_QUICKSTART_DIR (logs and marks), OMBT_QUICKSTART_PROGRAM and
+# From its environment: OMBT_URL; OMBT_QUICKSTART_DIR (logs, marks, and agent-options, which is what
+# ombt-controller --agent-options says to the same arguments), OMBT_QUICKSTART_PROGRAM and
 # OMBT_QUICKSTART_STARTED (the line that the caller began). Standard error is descriptor 3.
 set -euo pipefail
 exec 2>&3 3>&-
@@ -17,8 +18,12 @@ unset OMBT_CONTROL # control is on the same bus, whatever the caller uses otherw
 clients=$1 servers=$2
 shift 2
 client_kind=rpc-client server_kind=rpc-server
+mapfile -t agent_options <"$dir/agent-options"
+if [[ ${agent_options[0]} == notify ]]; then client_kind=notifier server_kind=listener; fi
+agent_options=("${agent_options[@]:1}")
+expect=(--expect $((clients + servers)))
 for word; do
-  if [[ $word == notify ]]; then client_kind=notifier server_kind=listener; fi
+  [[ $word == --expect || $word == --expect=* ]] && expect=() # as the user likes
 done
 
 agent_names=() agent_pids=()
@@ -26,7 +31,9 @@ agent_names=() agent_pids=()
 start_agents() { # KIND NUMBER
   local i
   for ((i = 1; i <= $2; i++)); do
-    setpriv --pdeathsig TERM -- "$bin/ombt-agent" "--$1" 1 >"$dir/$1-$i.log" 2>&1 </dev/null &
+    : >"$dir/$1-$i.log" # it is looked at, perhaps before the agent's process has opened it
+    setpriv --pdeathsig TERM -- "$bin/ombt-agent" "--$1" 1 "${agent_options[@]}" \
+      >"$dir/$1-$i.log" 2>&1 </dev/null &
     agent_names+=("$1-$i")
     agent_pids+=($!)
   done
@@ -50,11 +57,12 @@ agents_ready() {
   done
 }
 
-# Names agents that ended before they were told to.
+# Names agents that failed. One that left as it was told, by shutdown, has status 0.
 report_lost_agents() {
   local i
   for i in "${!agent_pids[@]}"; do
     running "${agent_pids[i]}" && continue
+    wait "${agent_pids[i]}" && continue
     say "${agent_names[i]} ended by itself; the end of build/quickstart/${agent_names[i]}.log:"
     tail -n 5 "$dir/${agent_names[i]}.log" | sed 's/^/  /' >&2
   done
@@ -109,7 +117,7 @@ printf '%s s\n' "$elapsed" >&2
 say "running ombt-controller $*"
 leave_if_signalled
 status=0
-run_child alone "$bin/ombt-controller" --expect $((clients + servers)) "$@" || status=$?
+run_child alone "$bin/ombt-controller" "${expect[@]}" "$@" || status=$?
 leave_if_signalled
 report_lost_agents
 exit "$status"

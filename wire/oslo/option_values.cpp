@@ -127,12 +127,15 @@ std::size_t distance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
-std::string nearest_name(std::string_view section, std::string_view name) {
+/// The known name that was probably meant: one that begins like this, or has few other letters.
+/// Empty if there is none.
+std::string near_name(std::string_view section, std::string_view name) {
   std::string_view best;
-  std::size_t least = std::numeric_limits<std::size_t>::max();
+  std::size_t least = std::max<std::size_t>(1, name.size() / 3) + 1;
   for (const option& o : option_table()) {
     if (o.section != section) continue;
-    if (const std::size_t d = distance(name, o.name); d < least) {
+    const bool begins = name.size() >= 4 && o.name.starts_with(name);
+    if (const std::size_t d = begins ? 1 : distance(name, o.name); d < least) {
       least = d;
       best = o.name;
     }
@@ -156,6 +159,11 @@ const option* find_option(std::string_view section, std::string_view name, bool&
   return nullptr;
 }
 
+/// Options of old releases.
+constexpr std::string_view parts_of_the_url[] = {"rabbit_host",     "rabbit_hosts",
+                                                 "rabbit_port",     "rabbit_userid",
+                                                 "rabbit_password", "rabbit_virtual_host"};
+
 void refuse_unknown(std::string_view section, std::string_view name, std::string_view text) {
   constexpr std::size_t longest_name = 200;  // the distance takes time
   if (section == rabbit_section) {
@@ -169,6 +177,9 @@ void refuse_unknown(std::string_view section, std::string_view name, std::string
       if (name == known) fail(name, later);
     }
   }
+  for (const std::string_view part : parts_of_the_url) {
+    if (name == part) fail(name, "it is a part of transport_url now");
+  }
   std::string why = "unknown in [" + std::string{section} + "]";
   bool is_alias = false;
   for (const std::string_view other : {default_section, rabbit_section, amqp_section}) {
@@ -178,8 +189,9 @@ void refuse_unknown(std::string_view section, std::string_view name, std::string
       fail(name, why + "; it belongs to [" + std::string{other} + "]");
     }
   }
-  fail(name,
-       why + "; the nearest known name is " + nearest_name(section, name.substr(0, longest_name)));
+  const std::string near = near_name(section, name.substr(0, longest_name));
+  if (!near.empty()) why += "; the nearest known name is " + near;
+  fail(name, why);
 }
 
 void set_option(options_file& into, const option& o, std::string_view text, bool append) {

@@ -8,6 +8,7 @@ process and no file of it may be left.
 
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -101,6 +102,23 @@ class Start(BusTest):
     def test_a_command_that_does_not_exist_is_said_before_the_bus_starts(self):
         out, err = self.run_bus("--", "no-such-program", status=127)
         self.assertIn("no-such-program", err)
+        for what in ("/etc/passwd", "/etc"):
+            out, err = self.run_bus("--", what, status=126)
+            self.assertEqual("ombt-bus: cannot run %s: it is no program\n" % what, err)
+
+    def test_a_folder_whose_name_has_a_blank_is_refused(self):
+        self.temporary = os.path.join(self.folder, "two words")
+        os.mkdir(self.temporary)
+        out, err = self.run_bus("--", "true", status=1)
+        self.assertEqual(1, err.count("\n"), err)
+        self.assertIn("TMPDIR is " + self.temporary, err)
+
+    def test_a_descriptor_limit_that_rabbitmq_cannot_work_with_is_refused(self):
+        out, err = self.run_bus(
+            "--", "true", status=1,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100)))
+        self.assertEqual(1, err.count("\n"), err)
+        self.assertIn("the limit of this process is 100: raise it (ulimit -n)", err)
 
     def test_an_interrupt_while_it_starts_leaves_nothing(self):
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):

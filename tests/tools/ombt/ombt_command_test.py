@@ -335,6 +335,7 @@ class Trouble(OmbtCase):
                 (("controller",), "subcommand"),
                 (("controller", "shout"), "shout"),
                 (("rpc", "--colour", "blue"), "--colour"),
+                (("--logfile-prefix", "/no/such/folder/x", "rpc"), "/no/such/folder/x: No such"),
                 (("rpc", "--l", "3"), "--l could be --logfile-prefix, --length"),
                 (("controller", "--even", "3", "rpc-call"), "--even"),
                 (("rpc", "--calls", "x"), "--calls"),

@@ -81,9 +81,6 @@ class Quickstart(TreeTest):
         self.assertIn("starting 1 × listener, 2 × notifier", err)
 
     def test_the_controllers_status_is_the_commands(self):
-        status, _, err = self.check("rpc-call", "--no-such-option")
-        self.assertEqual(status, 2, err)
-        self.assertIn("--no-such-option", err)
         status, _, err = self.check("rpc-call", "--calls", "1", "--expect", "99", "--timeout", "2")
         self.assertEqual(status, 1, err)
 
@@ -97,7 +94,9 @@ class Quickstart(TreeTest):
 
     def test_an_agent_that_ends_in_a_run_is_named(self):
         self.check("--rpc-clients", "1", "rpc-call", "--calls", "1")
-        self.tree.stand_in("ombt-controller", "sleep 1; exit 1", self.release / "bin")
+        self.tree.stand_in("ombt-controller", r"""
+          if [[ $1 == --agent-options ]]; then printf '%s\n--topic\nt\n' "$2"; exit; fi
+          sleep 1; exit 1""", self.release / "bin")
         self.tree.stand_in("ombt-agent", "echo it is ready; sleep 0.5; echo 'gone again'; exit 1",
                            self.release / "bin")
         status, _, err = self.check("rpc-call")
@@ -143,6 +142,38 @@ class Quickstart(TreeTest):
             self.assertEqual(len(err.splitlines()), 1, err)
             self.assertIn(word, err)
         self.assertFalse((self.release / "taken").exists())
+
+    def test_what_the_controller_refuses_ends_in_2_before_the_bus_starts(self):
+        for arguments, word in ((["rpc-call", "--no-such-option"], "--no-such-option"),
+                                (["rpc-call", "--calls", "x"], "--calls"),
+                                (["rpc-call", "--calls", "0"], "--calls"),
+                                (["rpc-cast", "--topic", "a b"], "--topic"),
+                                (["rpc-kall"], "rpc-kall"),
+                                (["status", "--json", "/no/such/folder/x"], "/no/such/folder")):
+            status, out, err = self.check(*arguments)
+            self.assertEqual((status, out), (2, ""), err)
+            self.assertIn(word, err)
+            self.assertNotIn("starting", err)
+
+    def test_a_url_is_refused_at_once(self):
+        for arguments in (["--url", "rabbit://h"], ["--url=rabbit://h"]):
+            status, out, err = self.check("rpc-call", *arguments)
+            self.assertEqual((status, out), (2, ""), err)
+            self.assertIn("quickstart starts a bus of its own", err)
+        self.assertFalse((self.release / "taken").exists())
+
+    def test_the_agents_get_what_they_need_to_be_found(self):
+        # A word that is another command's name changes nothing.
+        status, out, err = self.check("rpc-call", "--calls", "20", "--topic", "notify", "--unique")
+        self.assertEqual(status, 0, out + err)
+        self.assertIn("2 RPC clients, 1 RPC Servers (3 total)", out)
+        self.assertIn("starting 1 × rpc-server, 2 × rpc-client", err)
+
+    def test_agents_that_shutdown_has_leave_are_not_lost(self):
+        status, out, err = self.check("shutdown")
+        self.assertEqual(status, 0, out + err)
+        self.assertIn("3 agents told to leave", out)
+        self.assertNotIn("ended by itself", err)
 
     def test_help_goes_to_standard_output(self):
         status, out, err = self.check("--help")

@@ -129,7 +129,14 @@ TEST_CASE("an unknown option is named with its line and the nearest known name")
   CHECK_THAT(file_error(in_rabbit("rabbit_qos_prefetch = 1")),
              Catch::Contains("rabbit_qos_prefetch_count"));
   CHECK_THAT(file_error("[oslo_messaging_amqp]\nidle = 1\n"),
-             Catch::Contains("nearest known name"));
+             Catch::Contains("nearest known name is idle_timeout"));
+  CHECK(file_error("[DEFAULT]\nx = 1\n") == "bus.conf:2: option x: unknown in [DEFAULT]");
+  for (const std::string part : {"host", "hosts", "port", "userid", "password", "virtual_host"}) {
+    for (const char* section : {"DEFAULT", "oslo_messaging_rabbit"}) {
+      CHECK(file_error("[" + std::string(section) + "]\nrabbit_" + part + " = secret\n") ==
+            "bus.conf:2: option rabbit_" + part + ": it is a part of transport_url now");
+    }
+  }
   CHECK_THAT(file_error("[DEFAULT]\nrabbit_quorum_queue = 1\n"),
              Catch::Contains("it belongs to [oslo_messaging_rabbit]"));
   CHECK_THAT(
