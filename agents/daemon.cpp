@@ -90,7 +90,13 @@ int wait_for_child(std::string_view program, int from, pid_t child,
     story.why = how_ended(child);
     story.status = 1;
   }
-  std::fflush(stdout);
+  if (std::fflush(stdout) != 0 && story.status == 0) {
+    // Whoever started them takes a failure to mean that there are none.
+    story.status = 1;
+    story.why = std::string("standard output: ") + std::strerror(errno) + "; the agents leave";
+    ::kill(child, SIGTERM);
+    ::waitpid(child, nullptr, 0);
+  }
   if (story.status != 0) {
     std::fprintf(stderr, "%.*s: %s\n", static_cast<int>(program.size()), program.data(),
                  story.why.c_str());
@@ -124,8 +130,11 @@ int startup_link::go_to_background(std::string_view program, std::chrono::millis
     ::close(ends[0]);
     return status;
   }
-  ::close(ends[0]);
-  pipe_ = ends[1];
+  // What the caller had open (a lock, a pipe that somebody reads to its end) is not ours to keep.
+  pipe_ = STDERR_FILENO + 1;
+  if (ends[1] != pipe_) ::dup2(ends[1], pipe_);
+  ::fcntl(pipe_, F_SETFD, FD_CLOEXEC);
+  ::close_range(static_cast<unsigned>(pipe_) + 1, ~0U, 0);
   background_ = true;
   ::setsid();
   // A parent that has gone must not end the agents by a signal.
@@ -164,6 +173,7 @@ void startup_link::ready() {
     std::fflush(stdout);
     return;
   }
+  [[maybe_unused]] const int moved = ::chdir("/");  // no folder is kept from being unmounted
   send("= 0\n");
   if (pipe_ >= 0) ::close(pipe_);
   pipe_ = -1;

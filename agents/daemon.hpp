@@ -20,12 +20,14 @@ class startup_link {
 
   /// Forks. In the parent: waits until the child calls ready() or failed(), ends, or `limit`
   /// passes (the child is ended then), prints what it said, and returns the exit status. In the
-  /// child: returns -1, detached (a session of its own, standard streams on /dev/null).
+  /// child: returns -1, detached (a session of its own, standard streams on /dev/null, all other
+  /// descriptors closed). Status 1 too if standard output cannot be written; the child ends then.
   int go_to_background(std::string_view program, std::chrono::milliseconds limit);
 
   /// Says a line to standard output, at the latest with ready().
   void say(std::string_view line);
-  /// Everything is ready: the parent exits with status 0.
+  /// Everything is ready, and nothing more is opened by a relative name: the parent exits with
+  /// status 0, a child in the background leaves the folder that it was started in.
   void ready();
   /// It can't be: the parent prints "PROGRAM: why" on standard error and exits with the status.
   void failed(std::string_view program, int status, std::string_view why);

@@ -37,6 +37,8 @@ constexpr drivers::duration answer_limit = std::chrono::milliseconds{300};
 constexpr drivers::duration controller_check_gap = std::chrono::seconds{5};
 /// This much later even the loops that do not answer are stopped.
 constexpr drivers::duration stop_patience = std::chrono::seconds{5};
+/// How often the buses are looked at, to say that one comes or goes.
+constexpr drivers::duration look_gap = std::chrono::milliseconds{500};
 
 /// What there is to say of a bus that nothing went wrong with.
 std::string silence_of(const std::shared_ptr<const drivers::transport_settings>& bus) {
@@ -75,6 +77,7 @@ class fleet::impl final : public worker_events, public agent_host, public driver
   ~impl();
 
   const fleet_plan& plan() const noexcept { return plan_; }
+  void on_note(std::function<void(const std::string&)> note) { note_ = std::move(note); }
   void start(bool handle_signals);
   bool wait_ready();
   bool wait();
@@ -108,7 +111,13 @@ class fleet::impl final : public worker_events, public agent_host, public driver
   void carrier_failed(std::string why) override;
   void on_timer(std::uint64_t which) override;
 
-  enum timer : std::uint64_t { ready_deadline, ready_grace, stop_deadline, controller_check };
+  enum timer : std::uint64_t {
+    ready_deadline,
+    ready_grace,
+    stop_deadline,
+    controller_check,
+    look,
+  };
 
   drivers::loop& first() noexcept { return threads_.front()->loop; }
   /// Runs work(worker) on every I/O thread.
@@ -125,6 +134,8 @@ class fleet::impl final : public worker_events, public agent_host, public driver
   void agents_stopped(const control::link_counts& links);
   void all_stopped();
   void note_control_trouble();
+  void look_at_the_buses();
+  void look_at(const char* bus, const std::string& trouble, bool& lost);
   void change_state(state to);
 
   const fleet_plan plan_;
@@ -141,7 +152,10 @@ class fleet::impl final : public worker_events, public agent_host, public driver
   std::set<agent_kind> left_;
   std::size_t ready_wanted_ = 0;
   std::size_t closing_ = 0;
-  std::array<drivers::loop::timer_id, 4> timers_{};  ///< 0: not set
+  std::array<drivers::loop::timer_id, 5> timers_{};  ///< 0: not set
+  std::function<void(const std::string&)> note_;
+  bool bus_lost_ = false;
+  bool control_lost_ = false;
 
   // Shared with the caller's thread.
   mutable std::mutex mutex_;
@@ -215,6 +229,8 @@ void fleet::impl::start(bool handle_signals) {
   if (handle_signals) first().on_termination([this](int) { begin_stop(); });
   timers_[ready_deadline] =
       first().start_timer(drivers::steady_clock::now() + plan_.ready_within, *this, ready_deadline);
+  if (note_)
+    timers_[look] = first().start_timer(drivers::steady_clock::now() + look_gap, *this, look);
   if (plan_.control_bus) {
     bus_carrier_settings settings;
     settings.topic = plan_.options.topic;
@@ -369,6 +385,7 @@ void fleet::impl::on_timer(std::uint64_t which) {
     check_controllers_later();
     return;
   }
+  if (which == look) return look_at_the_buses();
   if (state_ != state::starting) return;
   if (which == ready_deadline) {
     // The agents say what they wait for; should they all be ready, it is the control bus.
@@ -380,6 +397,28 @@ void fleet::impl::on_timer(std::uint64_t which) {
   std::string why = silence_of(plan_.control_bus);
   if (carrier_ && !carrier_->last_trouble().empty()) why = carrier_->last_trouble();
   fail("the control bus: not ready in time: " + why);
+}
+
+/// The agents of the first thread stand for all: each bus is the same for everybody.
+void fleet::impl::look_at_the_buses() {
+  if (state_ >= state::stopping) return;
+  const std::string agents = threads_.front()->agents->trouble();
+  const std::string control = carrier_ ? carrier_->deaf_because() : std::string();
+  if (carrier_ && plan_.control_bus->messaging.url.masked() != plan_.bus->messaging.url.masked()) {
+    look_at("the bus", agents, bus_lost_);
+    look_at("the control bus", control, control_lost_);
+  } else {
+    look_at("the bus", control.empty() ? agents : control, bus_lost_);
+  }
+  timers_[look] = first().start_timer(drivers::steady_clock::now() + look_gap, *this, look);
+}
+
+void fleet::impl::look_at(const char* bus, const std::string& trouble, bool& lost) {
+  if (trouble.empty() != lost) return;
+  lost = !lost;
+  note_(lost ? "no contact with " + std::string(bus) +
+                   ", trying again: " + wire::oslo::mask_passwords(trouble)
+             : "in contact with " + std::string(bus));
 }
 
 void fleet::impl::fail(const std::string& why) {
@@ -466,6 +505,9 @@ fleet::fleet(fleet_plan plan, transport_factory make_transport)
 fleet::~fleet() { impl_->end_threads(); }
 
 const fleet_plan& fleet::plan() const noexcept { return impl_->plan(); }
+void fleet::on_note(std::function<void(const std::string&)> note) {
+  impl_->on_note(std::move(note));
+}
 void fleet::start(bool handle_signals) { impl_->start(handle_signals); }
 bool fleet::wait_ready() { return impl_->wait_ready(); }
 bool fleet::wait() { return impl_->wait(); }

@@ -50,6 +50,9 @@ class fleet {
 
   const fleet_plan& plan() const noexcept;
 
+  /// Has this told, on a thread of the fleet's, in one line each, passwords masked: that a bus is
+  /// not reached, and that it is after all or again. Before start().
+  void on_note(std::function<void(const std::string&)> note);
   /// Starts the threads; with handle_signals SIGTERM and SIGINT stop the fleet cleanly.
   void start(bool handle_signals = true);
   /// Waits until every agent is ready. False: it failed, see failure(), and is stopping; or it was

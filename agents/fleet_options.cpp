@@ -2,6 +2,7 @@
 #include "agents/fleet_options.hpp"
 
 #include "wire/configuration_error.hpp"
+#include "wire/json/value.hpp"
 #include "wire/oslo/messages.hpp"
 #include "wire/oslo/options.hpp"
 
@@ -38,20 +39,23 @@ int count_of(const fleet_options& options, agent_kind kind) {
   return 0;
 }
 
-void check_range(const char* what, double value, double least, double most) {
+void check_range(const char* what, double value, double least, double most,
+                 const char* unit = "a number") {
   if (!(value >= least && value <= most)) {
     const auto text = [](double n) {
       char digits[32];
       std::snprintf(digits, sizeof digits, "%.10g", n);
       return std::string(digits);
     };
-    throw configuration_error(std::string(what) + " must be from " + text(least) + " to " +
-                              text(most));
+    throw configuration_error(std::string(what) + ' ' + text(value) + ": expected " + unit +
+                              " from " + text(least) + " to " + text(most));
   }
 }
 
 /// Names travel in queue names and routing keys: any text without control characters will do.
 void check_name(const char* what, const std::string& text) {
+  // RabbitMQ ends the connection of who sends other bytes, again and again.
+  if (!wire::json::is_utf8(text)) throw configuration_error(std::string(what) + " is no UTF-8");
   for (const char c : text) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
       throw configuration_error(std::string(what) + " has a control character");
@@ -192,13 +196,13 @@ void check_descriptors(const fleet_plan& plan, std::size_t limit) {
 }
 
 fleet_plan make_fleet_plan(fleet_options options) {
-  check_range("the number of RPC clients", options.rpc_clients, 0, most_agents);
-  check_range("the number of RPC servers", options.rpc_servers, 0, most_agents);
-  check_range("the number of listeners", options.listeners, 0, most_agents);
-  check_range("the number of notifiers", options.notifiers, 0, most_agents);
-  check_range("the number of threads", options.threads, 1, most_threads);
-  if (options.timeout) check_range("the timeout", *options.timeout, 0.001, 1e6);
-  check_range("the body limit", static_cast<double>(options.body_limit), 65'536, 1 << 30);
+  check_range("--rpc-client", options.rpc_clients, 0, most_agents);
+  check_range("--rpc-server", options.rpc_servers, 0, most_agents);
+  check_range("--listener", options.listeners, 0, most_agents);
+  check_range("--notifier", options.notifiers, 0, most_agents);
+  check_range("--threads", options.threads, 1, most_threads);
+  if (options.timeout) check_range("--timeout", *options.timeout, 0.001, 1e6, "seconds");
+  check_range("--body-limit", static_cast<double>(options.body_limit), 65'536, 1 << 30, "bytes");
   if (options.rpc_clients + options.rpc_servers + options.listeners + options.notifiers == 0) {
     throw configuration_error("no agents asked for");
   }
@@ -209,8 +213,8 @@ fleet_plan make_fleet_plan(fleet_options options) {
     throw configuration_error("--pool is for listeners, and none was asked for");
   }
   control::check_topic(options.topic);
-  check_name("the name", options.name);
-  check_name("the pool", options.pool);
+  check_name("--name", options.name);
+  check_name("--pool", options.pool);
 
   fleet_plan plan;
   plan.takes = service_time::parse(options.service_time);

@@ -80,6 +80,8 @@ class receiver {
   void stop(drivers::duration limit, std::function<void()> done);
   /// What the listener last complained about, or the transport did; empty: nothing.
   std::string last_trouble() const;
+  /// Why it does not listen now; empty: it does, or has not failed yet.
+  const std::string& trouble() const noexcept { return trouble_; }
 
  protected:
   virtual std::unique_ptr<drivers::listener> listen(drivers::transport& on) = 0;

@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <exception>
 #include <memory>
+#include <string>
 #include <utility>
 
 namespace ombt::agents {
@@ -60,6 +61,11 @@ int run_fleet(std::string_view program, const fleet_options& options, bool backg
     return exit_bus;
   }
   if (debug) describe(program, agents->plan());
+  if (!background) {
+    agents->on_note([name = std::string(program)](const std::string& text) {
+      std::fprintf(stderr, "%s: %s\n", name.c_str(), text.c_str());
+    });
+  }
   agents->start();
   if (agents->wait_ready()) {
     for (const std::string& line : agents->plan().ready_lines()) link.say(line);

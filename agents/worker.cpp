@@ -105,6 +105,13 @@ void worker::fail_unready(const std::string& no_trouble) {
   }
 }
 
+std::string worker::trouble() const {
+  for (const auto& r : receivers_) {
+    if (!r->trouble().empty()) return r->trouble();
+  }
+  return {};
+}
+
 void worker::run(agent_kind kind, std::shared_ptr<const test_plan> plan) {
   const auto text = std::make_shared<message_text>(std::move(plan));
   for (const auto& s : senders_) {

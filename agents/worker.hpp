@@ -66,6 +66,8 @@ class worker final : public sender_owner, public receiver_owner, public drivers:
   void collect(wire::control::agent_kind kind, const std::string& controller, std::uint64_t ticket);
   /// The agents of a kind close and are gone.
   void leave(wire::control::agent_kind kind, drivers::duration limit);
+  /// Why an agent does not listen now; empty: all do.
+  std::string trouble() const;
   /// What the links of all agents have counted since the start.
   wire::control::link_counts links() const;
   /// All agents close; done runs when all have, at the latest after `limit`.

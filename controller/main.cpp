@@ -11,7 +11,9 @@
 #include <CLI/CLI.hpp>
 
 #include <cstdio>
+#include <cstdlib>
 #include <string>
+#include <string_view>
 
 namespace {
 
@@ -47,6 +49,29 @@ constexpr const char* examples =
     "\n"
     "Exit status: 0 all done, 1 there is no result, or agents are missing, or\n"
     "messages failed or are missing, 2 a setting is wrong.";
+
+constexpr const char* of_a_command =
+    "And the options of ombt-controller --help, before or after the command: --url,\n"
+    "--control, --topic, --expect, --timeout, --json and more.\n\n";
+
+constexpr const char* test_example =
+    "Exit status: 0 every message succeeded, 1 there is no result, or agents are\n"
+    "missing, or messages failed or are missing, 2 a setting is wrong.";
+
+constexpr const char* status_example =
+    "Example: wait until 20 agents are there, at most 5 s, and list them by name:\n"
+    "    ombt-controller status --url rabbit://localhost --expect 20 --timeout 5 \\\n"
+    "      --verbose\n"
+    "\n"
+    "Exit status: 0 the agents are listed, 1 the bus failed or agents that were\n"
+    "expected are missing, 2 a setting is wrong.";
+
+constexpr const char* shutdown_example =
+    "Example:\n"
+    "    ombt-controller shutdown --url rabbit://localhost --topic mine\n"
+    "\n"
+    "Exit status: 0 the agents were told, 1 the bus failed or agents that were\n"
+    "expected are missing, 2 a setting is wrong.";
 
 void add_common_options(CLI::App& app, settings& s) {
   app.add_option("--url", s.url,
@@ -90,6 +115,8 @@ void add_common_options(CLI::App& app, settings& s) {
 CLI::App* add_test(CLI::App& app, settings& s, embedded_agents& agents, const char* name,
                    const char* what, const char* count_option) {
   CLI::App* const test = app.add_subcommand(name, what);
+  test->footer(std::string(of_a_command) + test_example);
+  const bool notify = std::string_view(name) == "notify";
   test->add_option(count_option, s.count, "messages that each client sends")
       ->type_name("N")
       ->capture_default_str();
@@ -101,12 +128,14 @@ CLI::App* add_test(CLI::App& app, settings& s, embedded_agents& agents, const ch
       ->capture_default_str();
   const auto range = CLI::Range(1, most_embedded).description("");
   test->add_option(clients_option, agents.clients,
-                   "clients of a test that brings its own bus; with notify, notifiers")
+                   notify ? "notifiers of a test that brings its own bus"
+                          : "clients of a test that brings its own bus")
       ->type_name("N")
       ->check(range)
       ->capture_default_str();
   test->add_option(servers_option, agents.servers,
-                   "servers of a test that brings its own bus; with notify, listeners")
+                   notify ? "listeners of a test that brings its own bus"
+                          : "servers of a test that brings its own bus")
       ->type_name("N")
       ->check(range)
       ->capture_default_str();
@@ -135,6 +164,20 @@ int print_agent_options(const settings& given) {
   return ombt::controller::exit_ok;
 }
 
+/// Of settings that name one.
+std::string what_names_a_place(const settings& given) {
+  const auto named_by = [](const std::string& url, const char* variable, const char* option) {
+    const char* const value = std::getenv(variable);
+    return std::string(value != nullptr && url == value ? variable : option) + " names one";
+  };
+  if (!given.url.empty()) return named_by(given.url, "OMBT_URL", "--url");
+  if (!given.control_url.empty()) {
+    return named_by(given.control_url, "OMBT_CONTROL", "--control");
+  }
+  if (!given.expect.empty()) return "--expect says that agents are there";
+  return "the file's transport_url names one";
+}
+
 int run(const CLI::App& app, const CLI::App& chosen, const settings& given,
         const embedded_agents& agents) {
   const bool test = chosen.get_option_no_throw(clients_option) != nullptr;
@@ -148,8 +191,8 @@ int run(const CLI::App& app, const CLI::App& chosen, const settings& given,
   for (const char* option : {clients_option, servers_option}) {
     if (!test || chosen.count(option) == 0) continue;
     return ombt::tools::refuse_command_line(
-        app, std::string(option) +
-                 " is for a test that brings its own bus; here one, or agents, are named");
+        app, std::string(option) + " is for a test that brings its own bus; here " +
+                 what_names_a_place(given));
   }
   return ombt::controller::run_controller(given);
 }
@@ -159,7 +202,8 @@ int run(const CLI::App& app, const CLI::App& chosen, const settings& given,
 int main(int argc, char** argv) {
   settings given;
   embedded_agents agents;
-  bool agent_options = false;
+  // Of use to tools/quickstart only, so no help text has it.
+  const bool agent_options = argc > 1 && std::string_view(argv[1]) == "--agent-options";
   CLI::App app(description, "ombt-controller");
   app.footer(examples);
   app.set_version_flag("--version", "ombt-controller " OMBT_VERSION);
@@ -167,7 +211,6 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.fallthrough();
   add_common_options(app, given);
-  app.add_flag("--agent-options", agent_options)->group("");  // of no use to people
   const auto add = [&](const char* name, const char* what, const char* count_option) {
     return add_test(app, given, agents, name, what, count_option);
   };
@@ -179,11 +222,14 @@ int main(int argc, char** argv) {
       ->type_name("NAME")
       ->capture_default_str();
   add_delay(notify, given);
-  app.add_subcommand("status", "list the agents by kind, host and process");
-  app.add_subcommand("shutdown", "tell all agents to leave");
+  app.add_subcommand("status", "list the agents by kind, host and process")
+      ->footer(std::string(of_a_command) + status_example);
+  app.add_subcommand("shutdown", "tell all agents to leave")
+      ->footer(std::string(of_a_command) + shutdown_example);
   for (CLI::App* command : app.get_subcommands({})) command->fallthrough();
 
-  if (const auto status = ombt::tools::read_command_line(app, {argv + 1, argv + argc})) {
+  if (const auto status =
+          ombt::tools::read_command_line(app, {argv + (agent_options ? 2 : 1), argv + argc})) {
     return *status;
   }
   ombt::tools::mask_command_line(argc, argv);

@@ -54,6 +54,22 @@ bool same_file(const std::string& a, const std::string& b) {
   return normal(a) == normal(b);
 }
 
+void add_expectation(plan& to, const std::string& text) {
+  const expectation one = expectation::parse(text);
+  if (const auto test = test_of(to.what); test && one.kind && !to.needs(*one.kind)) {
+    throw configuration_error(
+        "--expect " + text + ": " + std::string(name_of(to.what)) + " needs " +
+        std::string(wire::control::words(wire::control::client_kind(*test))) + "s and " +
+        std::string(wire::control::words(wire::control::server_kind(*test))) + "s only");
+  }
+  for (const expectation& other : to.expect) {
+    if (other.kind != one.kind) continue;
+    throw configuration_error("--expect " + text + ": another --expect says " +
+                              std::to_string(other.count) + " of the same");
+  }
+  to.expect.push_back(one);
+}
+
 plan make_plan(const settings& given) {
   plan out;
   const auto what = task_from(given.task);
@@ -65,7 +81,7 @@ plan make_plan(const settings& given) {
   out.timeout = seconds_between("--timeout", given.timeout, 0.001, 1e6);
   out.idle = seconds_between("--idle", given.idle, 0, 86'400);
   out.delay = seconds_between("--delay", given.delay, 0, 86'400);
-  for (const std::string& text : given.expect) out.expect.push_back(expectation::parse(text));
+  for (const std::string& text : given.expect) add_expectation(out, text);
   const bool notify = *what == task::notify;
   if (test_of(*what)) {
     check_between(notify ? "--events" : "--calls", given.count, 1, wire::control::count_limit);

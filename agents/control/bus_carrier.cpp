@@ -33,6 +33,7 @@ class bus_carrier::endpoint final : public drivers::request_handler,
   enum class state : std::uint8_t { declaring, checking, ready, failed };
 
   void on_listening(drivers::listener&) override {
+    owner_.deaf_because_.clear();
     if (state_ != state::declaring) return;
     state_ = state::checking;
     check();
@@ -42,6 +43,7 @@ class bus_carrier::endpoint final : public drivers::request_handler,
                          bool final) override {
     std::string why = error.message();
     if (!detail.empty()) why.append(": ").append(detail);
+    owner_.deaf_because_ = why;
     if (final) {
       fail(std::move(why));
     } else {

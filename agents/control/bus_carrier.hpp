@@ -56,6 +56,8 @@ class bus_carrier final : public carrier {
   void stop(drivers::duration limit, std::function<void()> done) override;
   const carrier_counters& counters() const noexcept override { return counters_; }
   std::string last_trouble() const override;
+  /// Why it does not hear commands now; empty: it does.
+  const std::string& deaf_because() const noexcept { return deaf_because_; }
   /// Why the last command was refused; empty: none was.
   const std::string& last_refusal() const noexcept { return refusal_; }
 
@@ -78,6 +80,7 @@ class bus_carrier final : public carrier {
   carrier_counters counters_;
   std::string refusal_;
   std::string trouble_;
+  std::string deaf_because_;
   std::size_t ready_ = 0;
   bool failed_ = false;
   bool stopped_ = false;

@@ -2,6 +2,7 @@
 #include "drivers/rabbit/settings.hpp"
 
 #include "wire/configuration_error.hpp"
+#include "wire/json/value.hpp"
 
 #include <unistd.h>
 
@@ -41,6 +42,9 @@ settings::settings(std::shared_ptr<const transport_settings> from) : source(std:
         "configuration");
   }
   const auto& vhost = source->messaging.url.virtual_host;
+  if (vhost && !wire::json::is_utf8(*vhost)) {
+    throw configuration_error("the virtual host of the transport URL is no UTF-8");
+  }
   engine.virtual_host = vhost && !vhost->empty() ? *vhost : "/";
   engine.mechanism = mechanism(o.rabbit_login_method);
   engine.product = "ombt";

@@ -306,7 +306,12 @@ class BrokerKilled(BusTest):
                                  "delivery_failure|message_undeliverable)")
         again = self.run_test(controller, "call", 20)
         self.assertEqual((again["sent"], again["failed"]), (80, 0))
-        self.assertEqual(clients.stop()[0], 0)
+        status, _, err = clients.stop()
+        self.assertEqual(status, 0)
+        told = [line for line in err.splitlines() if "contact with the bus" in line]
+        self.assertEqual(len(told), 2, err)
+        self.assertRegex(told[0], "^ombt-agent: no contact with the bus, trying again: .")
+        self.assertEqual(told[1], "ombt-agent: in contact with the bus")
 
 
 class Leaving(BusTest):
@@ -389,6 +394,33 @@ class InTheBackground(BusTest):
         while self.processes():
             self.assertLess(time.monotonic(), deadline)
             time.sleep(0.05)
+
+    def test_it_keeps_nothing_of_where_it_was_started(self):
+        with tempfile.TemporaryDirectory() as folder:
+            kept = os.open(folder, os.O_RDONLY)
+            self.addCleanup(os.close, kept)
+            os.set_inheritable(kept, True)
+            started = subprocess.run(
+                [AGENT, "--daemon", "--topic", self.topic, "--url", bus.url(), "--rpc-client", "1",
+                 "--output", "lines"], cwd=folder, close_fds=False, timeout=PATIENCE, check=False,
+                stdout=subprocess.PIPE)
+            (pid,) = self.processes()
+            self.addCleanup(self.end, pid)
+            self.assertEqual(started.returncode, 0)
+            self.assertTrue(os.path.exists(os.path.join(folder, "lines")))
+            self.assertEqual(os.readlink("/proc/%d/cwd" % pid), "/")
+            links = [os.readlink(link) for link in glob.glob("/proc/%d/fd/*" % pid)]
+            self.assertNotIn(folder, links)
+
+    def test_ready_lines_that_cannot_be_written_are_a_failure(self):
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            started = subprocess.run(
+                [AGENT, "--daemon", "--topic", self.topic, "--url", bus.url(), "--rpc-client", "1"],
+                stdout=full, stderr=subprocess.PIPE, text=True, timeout=PATIENCE, check=False)
+        self.assertEqual(started.returncode, 1)
+        self.assertEqual(started.stderr, "ombt-agent: standard output: No space left on device; "
+                                         "the agents leave\n")
+        self.assertEqual(self.processes(), [])
 
     def fails(self, *arguments, says, status=1, url=None):
         started = self.daemon("--timeout", "3", *arguments, url=url)

@@ -77,8 +77,8 @@ class Refused(unittest.TestCase):
         client = ("--rpc-client", "1")
         for arguments, says in (
                 (("--rpc-client",), "--rpc-client"),
-                (("--rpc-client", "x"), "--rpc-client"),
-                (("--rpc-client", "-1"), "RPC clients"),
+                (("--rpc-client", "x"), "--rpc-client x: expected a whole number"),
+                (("--rpc-client", "-1"), "--rpc-client -1: expected a number from 0 to 100000"),
                 (("--no-such-option",), "--no-such-option"),
                 (client + ("stray", "--timeout", "3"), "unknown argument stray"),
                 (client + ("--url", "http://localhost"), "http"),
@@ -90,8 +90,8 @@ class Refused(unittest.TestCase):
                 (client + ("--topology", "ring"), "ring"),
                 (client + ("--topology", "shared:x"), "shared:x"),
                 (client + ("--threads", "0"), "threads"),
-                (client + ("--timeout", "0"), "timeout"),
-                (client + ("--timeout", "soon"), "--timeout"),
+                (client + ("--timeout", "0"), "--timeout 0: expected seconds from 0.001 to"),
+                (client + ("--timeout", "soon"), "--timeout soon: expected seconds"),
                 (("--rpc-server", "1", "--service-time", "5"), "service time"),
                 (client + ("--service-time", "5ms"), "--service-time is for RPC servers"),
                 (client + ("--pool", "p"), "--pool is for listeners"),
@@ -99,6 +99,10 @@ class Refused(unittest.TestCase):
                 (client + ("--topic", ""), "topic"),
                 (client + ("--topic", "my topic"), "--topic"),
                 (client + ("--topic", "t" * 65), "--topic"),
+                (client + ("--topic", b"a\xff"), "--topic is no UTF-8"),
+                (client + ("--name", b"n\xff"), "--name is no UTF-8"),
+                (("--listener", "1", "--pool", b"\xc3"), "--pool is no UTF-8"),
+                (client + ("--url", "rabbit://localhost/%ff"), "virtual host"),
                 (client + ("--output", "/no/such/folder/file"), "/no/such/folder/file"),
                 (client + ("--output", "x-%z"), "%n")):
             with self.subTest(arguments=arguments):
@@ -195,10 +199,13 @@ class NoBus(unittest.TestCase):
                 took = time.monotonic() - before
                 self.assertEqual(result.returncode, 1, result)
                 self.assertEqual(result.stdout, "")
-                self.assertEqual(result.stderr.count("\n"), 1, result.stderr)
-                self.assertTrue(result.stderr.startswith("ombt-agent: "), result.stderr)
+                # In the foreground a failure is also told when it is met.
+                said = [line for line in result.stderr.splitlines()
+                        if extra or "trying again" not in line]
+                self.assertEqual(len(said), 1, result.stderr)
+                self.assertTrue(said[0].startswith("ombt-agent: "), result.stderr)
                 for word in says:
-                    self.assertIn(word, result.stderr)
+                    self.assertIn(word, said[0])
                 self.assertNotIn("secret", result.stderr)
                 self.assertLess(took, within)
         # The reason is told first; the background process ends right after.
@@ -240,6 +247,15 @@ class NoBus(unittest.TestCase):
             self.addCleanup(peer.close)
             self.fails("--rpc-server", "1", "--url", "rabbit://127.0.0.1:%d" % peer.port,
                        says=["127.0.0.1:%d" % peer.port])
+
+    def test_the_first_failure_to_reach_the_bus_is_told_once(self):
+        url = "rabbit://u:topsecret@127.0.0.1:%d" % self.closed_port()
+        result = run("--rpc-client", "3", "--rpc-server", "3", "--timeout", "4", "--url", url)
+        self.assertEqual((result.returncode, result.stdout), (1, ""))
+        told = [line for line in result.stderr.splitlines() if "trying again" in line]
+        self.assertEqual(len(told), 1, result.stderr)
+        self.assertRegex(told[0], "^ombt-agent: no contact with the bus, trying again: .*refused")
+        self.assertNotIn("topsecret", result.stderr)
 
     def test_a_peer_that_says_nothing(self):
         peer = Peer(b"", close=False)

@@ -137,12 +137,12 @@ TEST_CASE("The limit of a body is 64 MiB, or the option, on both buses") {
 TEST_CASE("A setting that cannot be used is refused in one line that names it") {
   const std::vector<std::pair<std::string, std::function<void(fleet_options&)>>> wrong = {
       {"no agents", [](auto& o) { o.rpc_clients = 0; }},
-      {"RPC clients", [](auto& o) { o.rpc_clients = -1; }},
-      {"RPC clients", [](auto& o) { o.rpc_clients = 100001; }},
+      {"--rpc-client -1", [](auto& o) { o.rpc_clients = -1; }},
+      {"--rpc-client 100001", [](auto& o) { o.rpc_clients = 100001; }},
       {"threads", [](auto& o) { o.threads = 0; }},
       {"threads", [](auto& o) { o.threads = 257; }},
-      {"body limit", [](auto& o) { o.body_limit = 65'535; }},
-      {"body limit", [](auto& o) { o.body_limit = (std::uint64_t{1} << 30) + 1; }},
+      {"--body-limit 65535", [](auto& o) { o.body_limit = 65'535; }},
+      {"--body-limit", [](auto& o) { o.body_limit = (std::uint64_t{1} << 30) + 1; }},
       {"timeout", [](auto& o) { o.timeout = 0; }},
       {"timeout", [](auto& o) { o.timeout = -3; }},
       {"timeout", [](auto& o) { o.timeout = std::numeric_limits<double>::quiet_NaN(); }},

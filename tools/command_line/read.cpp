@@ -14,11 +14,37 @@ namespace {
 
 constexpr int exit_usage = 2;
 
+/// The type name of an option of the program or of one of its commands; empty for a flag.
+std::string type_of(const CLI::App& app, const std::string& name) {
+  if (const CLI::Option* option = app.get_option_no_throw(name)) {
+    return option->get_items_expected_max() == 0 ? std::string() : option->get_type_name();
+  }
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    if (std::string type = type_of(*command, name); !type.empty()) return type;
+  }
+  return {};
+}
+
+/// "Could not convert: --calls = many" says neither what is wrong with it nor what would be right.
+std::string in_our_words(const CLI::App& app, const std::string& text) {
+  constexpr std::string_view begin = "Could not convert: ";
+  constexpr std::string_view middle = " = ";
+  const std::size_t at = text.find(middle);
+  if (!text.starts_with(begin) || at == std::string::npos) return text;
+  const std::string name = text.substr(begin.size(), at - begin.size());
+  const std::string value = text.substr(at + middle.size(), 60);
+  const std::string type = type_of(app, name);
+  return name + ' ' + value + ": expected " +
+         (type.empty()  ? "no value"
+          : type == "S" ? "seconds"
+                        : "a whole number");
+}
+
 /// CLI11 misses a subcommand before it looks at what it did not understand, which is the cause
 /// more often.
 std::string cause(const CLI::App& app, const CLI::ParseError& error) {
   const std::vector<std::string> strange = app.remaining(true);
-  if (strange.empty()) return error.what();
+  if (strange.empty()) return in_our_words(app, error.what());
   const bool has_commands = !app.get_subcommands([](const CLI::App*) { return true; }).empty();
   const char* kind = strange.front().starts_with('-') ? "option "
                      : has_commands                   ? "command "

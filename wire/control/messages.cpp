@@ -205,6 +205,7 @@ void check_topic(std::string_view topic) {
     return static_cast<unsigned char>(c) > 0x20 && c != 0x7f;
   });
   if (!plain) throw configuration_error("--topic: no spaces or control characters, please");
+  if (!json::is_utf8(topic)) throw configuration_error("--topic is no UTF-8");
 }
 
 std::string agent_topic(agent_kind kind, std::string_view topic, bool unique) {

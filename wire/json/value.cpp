@@ -231,4 +231,8 @@ void value::append_to(std::string& out) const {
   }
 }
 
+bool is_utf8(std::string_view text) noexcept {
+  return simdjson::validate_utf8(text.data(), text.size());
+}
+
 }  // namespace ombt::wire::json

@@ -104,6 +104,8 @@ void append_escaped(std::string& out, std::string_view text);
 /// True if append_escaped would write text as it is.
 bool is_plain(std::string_view text) noexcept;
 
+bool is_utf8(std::string_view text) noexcept;
+
 /// Appends a finite double as Python's repr writes it ("1.5", "2.0", "1e+16"); NaN and
 /// infinities as Python's json.dumps: NaN, Infinity, -Infinity.
 void append_number(std::string& out, double number);
