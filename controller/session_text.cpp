@@ -99,7 +99,9 @@ std::string session::expectations_unmet(time_point now) const {
   out += "expected " + wanted + "; answered ";
   bool first = true;
   for (const agent_kind kind : agent_kinds) {
-    if (!plan_.needs(kind) && test_of(plan_.what)) continue;
+    const bool named = std::any_of(plan_.expect.begin(), plan_.expect.end(),
+                                   [kind](const expectation& e) { return e.kind == kind; });
+    if (!plan_.needs(kind) && test_of(plan_.what) && !named) continue;
     if (!first) out += ", ";
     first = false;
     out += count_text(outcome_.count(kind), words(kind)) + " (topic " +

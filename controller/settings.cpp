@@ -56,12 +56,6 @@ bool same_file(const std::string& a, const std::string& b) {
 
 void add_expectation(plan& to, const std::string& text) {
   const expectation one = expectation::parse(text);
-  if (const auto test = test_of(to.what); test && one.kind && !to.needs(*one.kind)) {
-    throw configuration_error(
-        "--expect " + text + ": " + std::string(name_of(to.what)) + " needs " +
-        std::string(wire::control::words(wire::control::client_kind(*test))) + "s and " +
-        std::string(wire::control::words(wire::control::server_kind(*test))) + "s only");
-  }
   for (const expectation& other : to.expect) {
     if (other.kind != one.kind) continue;
     throw configuration_error("--expect " + text + ": another --expect says " +

@@ -142,9 +142,12 @@ class Counted(OptionsTest):
         spy.publish(b"{", key=topic + ".critical")
         spy.published()
         self.wait_settled(topic)
-        self.assertEqual(agents.stop(), (
-            0, "", "ombt-agent: counted on the bus: 4 unreadable messages, 1 duplicate dropped, "
-            "1 connection error, 1 reconnect\n"))
+        status, out, said = agents.stop()
+        self.assertEqual((status, out), (0, ""))
+        # It may be back before anybody looks.
+        self.assertEqual([line for line in said.splitlines() if "contact with the bus" not in line],
+                         ["ombt-agent: counted on the bus: 4 unreadable messages, 1 duplicate "
+                          "dropped, 1 connection error, 1 reconnect"])
 
     def wait_settled(self, topic):
         deadline = time.monotonic() + PATIENCE

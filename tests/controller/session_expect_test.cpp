@@ -95,6 +95,19 @@ TEST_CASE("status and shutdown go on until it is quiet when what they expect is 
   }
 }
 
+TEST_CASE(
+    "a kind that the test does without may be expected, and is among those that are missing") {
+  session_script s{expecting(task::rpc_call, "listener=1")};
+  s.connect();
+  s.pong(client, "c");
+  s.pong(server, "s");
+  s.pass(60s);
+  REQUIRE(s.machine.finished());
+  CHECK(s.found().failure.find("expected 1 Listener; answered 1 RPC client (topic "
+                               "client-RPCClient-t), 1 RPC server (topic client-RPCServer-t), 0 "
+                               "Listeners (topic client-Listener-t)") != std::string::npos);
+}
+
 TEST_CASE("status without what it expects fails at the timeout") {
   session_script s{expecting(task::status, "rpc-client=2")};
   s.connect();
