@@ -68,9 +68,9 @@ class BusTest(unittest.TestCase):
         self.addCleanup(started.kill)
         return started
 
-    def controller(self, **options):
-        made = peers.Peer("controller", url=bus.url(), topic=self.topic, idle=0.5, timeout=40,
-                          **options)
+    def controller(self, timeout=40, **options):
+        made = peers.Peer("controller", url=bus.url(), topic=self.topic, idle=0.5,
+                          timeout=timeout, **options)
         self.addCleanup(made.kill)
         return made
 
@@ -288,14 +288,15 @@ class BrokerKilled(BusTest):
     def test_every_call_is_accounted_for_and_the_next_run_has_no_failure(self):
         clients = self.agents("--rpc-client", "4", "--timeout", "20")
         self.agents("--rpc-server", "2", "--timeout", "20")
-        controller = self.controller()
+        # So long a broker may take to come back on a busy machine.
+        controller = self.controller(timeout=150)
         number = controller.start("run", mode="call", count=150, pause=0.05)
         time.sleep(3.5)
         with open(os.path.join(os.environ["OMBT_BUS_DIR"], "broker.pid"), encoding="ascii") as file:
             os.kill(int(file.read()), signal.SIGKILL)
         time.sleep(1)  # until ombt-bus has seen it
         os.kill(int(os.environ["OMBT_BUS_SUPERVISOR"]), signal.SIGUSR1)
-        run = [line for line in controller.finish(number, 90) if line["event"] == "run"][0]
+        run = [line for line in controller.finish(number, 200) if line["event"] == "run"][0]
         self.assertEqual(len(run["clients"]), 4, run["problems"])
         for results in run["clients"].values():
             self.assertEqual(results["msgs_ok"] + results["msgs_fail"], 150)

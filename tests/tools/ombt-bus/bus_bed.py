@@ -49,8 +49,11 @@ def listening_addresses(pid):
     """Where a process listens, as the kernel writes it: hexadecimal address:port."""
     mine = set()
     for descriptor in os.listdir("/proc/%d/fd" % pid):
-        mine.update(re.findall(r"socket:\[(\d+)\]",
-                               os.readlink("/proc/%d/fd/%s" % (pid, descriptor))))
+        try:
+            link = os.readlink("/proc/%d/fd/%s" % (pid, descriptor))
+        except FileNotFoundError:
+            continue  # closed meanwhile
+        mine.update(re.findall(r"socket:\[(\d+)\]", link))
     found = []
     for table in ("tcp", "tcp6"):
         with open("/proc/net/" + table) as file:
