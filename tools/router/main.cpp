@@ -11,9 +11,13 @@
 
 #include <CLI/CLI.hpp>
 
+#include <charconv>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <iterator>
 #include <string>
+#include <system_error>
 #include <vector>
 
 namespace {
@@ -42,6 +46,17 @@ constexpr const char* footer =
 
 }  // namespace
 
+namespace {
+
+/// 0.1, 65535
+std::string plain(double number) {
+  char text[32];
+  const auto end = std::to_chars(text, std::end(text), number, std::chars_format::fixed).ptr;
+  return {text, end};
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
   using ombt::tools::router::router_options;
   router_options options;
@@ -55,9 +70,16 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", std::string("ombt-router ") + OMBT_VERSION);
   const auto number = [&](const char* name, auto& into, double least, double most,
                           const char* help) {
-    app.add_option(name, into, help)
-        ->check(CLI::Range(least, most).description(""))
-        ->type_name("N");
+    const auto range = [least, most](std::string& text) {
+      double given = 0;
+      const char* const end = text.data() + text.size();
+      const auto read = std::from_chars(text.data(), end, given);
+      // Written so that nan is refused too.
+      const bool right =
+          read.ec == std::errc{} && read.ptr == end && given >= least && given <= most;
+      return right ? std::string() : "expected " + plain(least) + " to " + plain(most);
+    };
+    app.add_option(name, into, help)->check(CLI::Validator(range, ""))->type_name("N");
   };
   app.add_option("--host", options.host, "address to listen on (default 127.0.0.1)");
   number("--port", options.port, 0, 65535, "port (default 0: one that is free)");
@@ -97,9 +119,11 @@ int main(int argc, char** argv) {
   } catch (const ombt::configuration_error& error) {
     return ombt::tools::refuse_command_line(app, std::string("--address: ") + error.what());
   }
-  using milliseconds = std::chrono::milliseconds;
-  options.handshake_time = milliseconds(static_cast<std::int64_t>(handshake_time * 1000));
-  options.idle_time = milliseconds(static_cast<std::int64_t>(idle_time * 1000));
+  const auto rounded_up = [](double seconds) {
+    return std::chrono::ceil<std::chrono::milliseconds>(std::chrono::duration<double>(seconds));
+  };
+  options.handshake_time = rounded_up(handshake_time);
+  options.idle_time = rounded_up(idle_time);
   try {
     ombt::tools::router::server server(loop, options);
     std::string url;

@@ -18,6 +18,7 @@
 #include <chrono>
 #include <limits>
 #include <map>
+#include <optional>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -120,11 +121,21 @@ std::vector<attribute> choose(const entity_type& type, std::vector<std::string>&
   return chosen;
 }
 
-proton::value answer_of(const entity_type& type, question& asked, const entity& router) {
+/// Whether an answer of so many rows can be encoded: proton counts values in 16 bits.
+bool fits(const question& asked, std::size_t columns, std::size_t rows) {
+  constexpr std::size_t most_values = 60'000;
+  const std::size_t told = std::min(asked.count, rows - std::min(asked.offset, rows));
+  return told <= (most_values - std::min(columns, most_values)) / (columns + 1);
+}
+
+/// Empty if the rows are too many.
+std::optional<proton::value> answer_of(const entity_type& type, question& asked,
+                                       const entity& router) {
   using proton::codec::finish;
   using proton::codec::start;
   const std::vector<attribute> columns = choose(type, asked.names);
   std::vector<entity> rows = type.list(router);
+  if (!fits(asked, columns.size(), rows.size())) return std::nullopt;
   proton::value body;
   proton::codec::encoder into(body);
   into << start::map() << std::string("attributeNames") << start::list();
@@ -177,8 +188,16 @@ void management::answer(std::string_view request) try {
     router.cores = &all_;
     router.now = seconds_now();
     router.started = started_;
-    while_all_wait_([&] { reply.body(answer_of(*type, asked, router)); });
-    status(200, "OK");
+    std::optional<proton::value> body;
+    while_all_wait_([&] { body = answer_of(*type, asked, router); });
+    if (body) {
+      reply.body(*body);
+      status(200, "OK");
+    } else {
+      status(400,
+             "Bad Request: too many values for one answer; ask for fewer attributes, or by "
+             "count and offset");
+    }
   }
   const std::vector<char> bytes = reply.encode();
   core_.deliver(to, {bytes.data(), bytes.size()});

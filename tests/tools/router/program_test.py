@@ -34,6 +34,8 @@ class Options(routers.RouterTest):
                 (["--host", "0.0.0.0"], "--users"),
                 (["--max-frame-size", "100"], "--max-frame-size"),
                 (["--max-connections", "999999999"], "--max-connections"),
+                (["--idle-timeout", "nan"], "expected 0 to 3600"),
+                (["--handshake-timeout", "inf"], "expected 0.1 to 3600"),
                 (["--bogus"], "bogus")):
             status, said = self.refused(*options)
             self.assertEqual(status, 2, said)
@@ -314,6 +316,18 @@ class Management(routers.RouterTest):
             [row["key"] for row in self.query("router.address", "key", offset=8, count=100)],
             everything[8:])
         self.assertEqual(self.query("router.address", "key", offset=1000), [])
+
+    def test_more_than_one_answer_holds_is_told_and_can_be_asked_for_in_parts(self):
+        for n in range(130):
+            self.bus.create_receiver("address%d" % n, name=str(n))
+        names = ["key"] * 500
+        said = self.ask(entityType=DISPATCH + "router.address", body={"attributeNames": names})
+        self.assertEqual(said.properties["statusCode"], 400)
+        self.assertIn("count and offset", said.properties["statusDescription"])
+        said = self.ask(entityType=DISPATCH + "router.address", body={"attributeNames": names},
+                        count=3)
+        self.assertEqual(said.properties["statusCode"], 200)
+        self.assertEqual([len(row) for row in said.body["results"]], [500] * 3)
 
     def test_what_it_does_not_know_gets_an_error(self):
         self.assertEqual(self.ask(entityType=DISPATCH + "nothing").properties["statusCode"], 404)
