@@ -310,9 +310,9 @@ class BrokerKilled(BusTest):
         status, _, err = clients.stop()
         self.assertEqual(status, 0)
         told = [line for line in err.splitlines() if "contact with the bus" in line]
-        self.assertEqual(len(told), 2, err)
+        self.assertGreaterEqual(len(told), 2, err)  # a broker that starts may hang up once more
         self.assertRegex(told[0], "^ombt-agent: no contact with the bus, trying again: .")
-        self.assertEqual(told[1], "ombt-agent: in contact with the bus")
+        self.assertEqual(told[-1], "ombt-agent: in contact with the bus")
 
 
 class Leaving(BusTest):
