@@ -2,6 +2,8 @@
 // Peers that are no bus, or a bad one: operations end, nothing hangs or grows.
 #include "tests/drivers/amqp10/bed.hpp"
 
+#include <algorithm>
+
 using namespace ombt;
 using namespace ombt::tests;
 
@@ -47,7 +49,9 @@ TEST_CASE("a peer that gives credit and reads nothing holds senders up, and memo
     b.t->cast(b.to, {"noop", args, {}}, b.within(seconds{2}), b, i);
     b.settle(milliseconds{1});
   }
-  const auto sent = b.all.size();
+  // The first may have met their limit by now, where this takes long.
+  const auto sent =
+      std::count_if(b.all.begin(), b.all.end(), [](const auto& one) { return !one.error; });
   CHECK(sent < 300);  // the socket's buffers and one mebibyte
   REQUIRE(b.done(501));
   CHECK(b.all.back().error == errc::messaging_timeout);
