@@ -141,6 +141,7 @@ class Failures(unittest.TestCase):
         number = client.start("call", target=self.target(), method="slow", args={"seconds": 2},
                               count=5, threads=5, timeout=7)
         server.wait_report(lambda r: r["calls"].get("slow", 0) == 5, "slow calls")
+        time.sleep(0.5)  # until the caller knows that they were accepted
         kill_broker()
         start_broker()
         results = [x for x in client.finish(number, 60) if x["event"] == "result"]
