@@ -37,8 +37,8 @@ void output_file::write(std::string_view lines) {
     if (written <= 0) {
       ++lost_;
       trouble_ = "output file " + path_ + ": " + std::strerror(written < 0 ? errno : ENOSPC);
-      std::fprintf(stderr, "%s: %s; nothing more is written to it\n",
-                   program_invocation_short_name, trouble_.c_str());
+      std::fprintf(stderr, "%s: %s; nothing more is written to it\n", program_invocation_short_name,
+                   trouble_.c_str());
       return;
     }
     lines.remove_prefix(static_cast<std::size_t>(written));
