@@ -436,8 +436,7 @@ void session::on_result(const wire::control::client_result_request& result, time
       break;
     case phase::running:
       if (!from_client) break;
-      phase_limit_ = std::max(phase_limit_, now + plan_.timeout);
-      retry_at_ = phase_limit_ - plan_.timeout / 2;
+      wait_for_clients(std::max(phase_limit_, now + plan_.timeout));
       last_news_ = now;
       if (waiting_ == 0) after_run(now);
       break;

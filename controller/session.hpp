@@ -129,6 +129,7 @@ class session {
   void after_roll_call(time_point now);
   void end_roll_call_if_met(time_point now);
   void start_run(time_point now);
+  void wait_for_clients(time_point limit);
   void look_for_clients(time_point now);
   void cancel_run();
   void on_sign(const wire::control::client_pong_request& pong, time_point now);

@@ -27,8 +27,7 @@ void session::start_run(time_point now) {
   enter(phase::running, now);
   // What the clients must take at least is no part of the time that they may be silent.
   const double pauses = static_cast<double>(plan_.parameters.count) * plan_.parameters.pause;
-  phase_limit_ += from_seconds(std::min(pauses, 1e9));
-  retry_at_ = phase_limit_ - plan_.timeout / 2;
+  wait_for_clients(phase_limit_ + from_seconds(std::min(pauses, 1e9)));
   for (std::size_t i = 0; i < states_.size(); ++i) {
     if (outcome_.agents[i].kind != wire::control::client_kind(test)) continue;
     states_[i].waited_for = true;
@@ -48,8 +47,13 @@ void session::on_sign(const wire::control::client_pong_request& pong, time_point
   const auto known = index_.find(key_of(pong.kind, pong.name));
   if (known == index_.end() || !states_[known->second].waited_for) return;
   if (run_id_.empty() || pong.run != run_id_ || now + plan_.timeout <= phase_limit_) return;
-  phase_limit_ = now + plan_.timeout;
-  retry_at_ = phase_limit_ - plan_.timeout / 2;
+  wait_for_clients(now + plan_.timeout);
+}
+
+/// They are looked for where half of the timeout before that is left.
+void session::wait_for_clients(time_point limit) {
+  phase_limit_ = limit;
+  retry_at_ = limit - plan_.timeout / 2;
 }
 
 void session::look_for_clients(time_point now) {

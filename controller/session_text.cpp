@@ -4,7 +4,6 @@
 #include "controller/session.hpp"
 
 #include <algorithm>
-#include <utility>
 
 namespace ombt::controller {
 namespace {
