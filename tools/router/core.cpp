@@ -212,7 +212,7 @@ void core::set_free(out_link& on, int credit) {
 void core::on_credit(attached& on, bool drain) {
   if (on.stub) return outpost_.on_credit(static_cast<far_receiver&>(on), drain);
   auto& mine = static_cast<out_link&>(on);
-  on_own_credit(mine, on.wire.credit());
+  on_own_credit(mine, credit_left(mine));
   if (!drain) return;
   on.wire.drained();
   on_own_credit(mine, 0);
@@ -221,12 +221,17 @@ void core::on_credit(attached& on, bool drain) {
 
 void core::on_own_credit(out_link& on, int credit) {
   address& at = *on.at;
-  set_free(on, on.stuffed ? 0 : credit);
+  set_free(on, on.stuffed || is_laden(on) ? 0 : credit);
   const int window = std::min(credit, 1 << 20) + static_cast<int>(on.flights.size());
   at.window += window - on.window;
   on.window = window;
   if (at.how == distribution::multicast) return empty_buffer(on);
   go_on(at);
+}
+
+/// It has as many messages as it may have without settling one.
+bool core::is_laden(const out_link& one) const noexcept {
+  return one.flights.size() >= limits_.unsettled_messages;
 }
 
 void core::on_writable(peer& one) {

@@ -25,6 +25,8 @@
 //                                one has credit                sent to one, as settled as it came
 //                                none has credit               waits at the address
 //
+// A receiver that has `unsettled_messages` and settles none counts as one without credit.
+//
 //   afterwards                                                 then
 //   a receiver settles                                         the sender is told its outcome
 //   a receiver goes              it has unsettled ones         modified, delivery-failed
@@ -51,6 +53,7 @@ struct core_limits {
   int link_capacity = 250;             ///< a sender's window at most; qpid-dispatch's linkCapacity
   int least_window = 10;               ///< and at least
   std::size_t buffer_messages = 1000;  ///< of a multicast receiver without credit
+  std::size_t unsettled_messages = 4096;  ///< that a receiver may have; then it gets no more
   std::size_t buffer_bytes = std::size_t{4} << 20;    ///< of the same
   std::size_t queue_bytes = std::size_t{64} << 20;    ///< of messages that wait at an address
   std::size_t unsent_bytes = std::size_t{4} << 20;    ///< that wait for a connection's socket
@@ -134,6 +137,7 @@ class core {
 
   void set_free(out_link& on, int credit);
   void on_own_credit(out_link& on, int credit);
+  bool is_laden(const out_link& one) const noexcept;
   out_link* choose(address& at);
   bool can_take(out_link& one);
   void stuff(out_link& one);
@@ -158,6 +162,7 @@ class core {
 
   // Of links whose peers are in other threads (core_far.cpp)
   static int credit_given(const in_link& of) noexcept;
+  static int credit_left(const out_link& of) noexcept;
   void give_credit(in_link& to, int credit);
   static std::size_t unsent(const out_link& of) noexcept;
   void take(note& said, std::size_t from);

@@ -14,6 +14,11 @@ int core::credit_given(const in_link& of) noexcept {
   return static_cast<int>(of.given - of.used);
 }
 
+int core::credit_left(const out_link& of) noexcept {
+  if (of.far == nullptr) return of.wire.credit();
+  return static_cast<int>(std::clamp<std::int64_t>(of.allowed - of.sent, 0, std::int64_t{1} << 30));
+}
+
 void core::give_credit(in_link& to, int credit) {
   if (to.far == nullptr) {
     to.wire.add_credit(credit);
@@ -71,8 +76,7 @@ void core::take(note& said, std::size_t from) {
       on.taken_bytes = said.bytes;
       on.unsent = said.unsent;
       on.stuffed = false;
-      on_own_credit(on, static_cast<int>(std::clamp<std::int64_t>(on.allowed - on.sent, 0,
-                                                                  std::int64_t{1} << 30)));
+      on_own_credit(on, credit_left(on));
       if (!said.settled) return;
       on.allowed = on.sent;
       on_own_credit(on, 0);

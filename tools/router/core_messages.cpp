@@ -182,6 +182,7 @@ void core::send(out_link& to, flight* what, std::string_view message, bool settl
   if (what != nullptr) {
     what->to = &to;
     to.flights.push_back(*what);
+    if (is_laden(to)) set_free(to, 0);
   }
   if (to.far != nullptr) {
     ++to.sent;
@@ -276,8 +277,10 @@ void core::update(flight& what, const amqp::outcome& how) {
   } else {
     count(how, totals_);
   }
+  const bool was_laden = is_laden(to);
   to.flights.remove(what);
   forget(&what);
+  if (was_laden) on_own_credit(to, credit_left(to));
 }
 
 }  // namespace ombt::tools::router

@@ -137,6 +137,45 @@ TEST_CASE("messages wait while no receiver has credit, never more than was allow
   CHECK(from.outcomes.size() == 180);
 }
 
+TEST_CASE("a receiver that settles nothing gets no more than it may have, and more as it settles") {
+  core_limits limits;
+  limits.unsettled_messages = 30;
+  test::pair both(any, 1000, habit::holds, limits);
+  auto& [router, left, right, to, from] = both;
+  for (int i = 0; i < 300; ++i) left.send(from, std::to_string(i), "x", false);
+  router.run();
+  CHECK(to.messages.size() == 30);
+  CHECK(router.router().addresses().at(any)->queue.size() <= 250);
+  to.wire.add_credit(100);
+  router.run();
+  CHECK(to.messages.size() == 30);
+  const amqp::outcome accepted{amqp::outcome::kind::accepted, false, false, {}, {}};
+  for (std::size_t i = 0; i < 10; ++i) right.settle(to, i, accepted);
+  router.run();
+  CHECK(to.messages.size() == 40);
+  client_link& other = right.receiver(any, 1000);
+  router.run();
+  CHECK(to.messages.size() + other.messages.size() == 300);
+  CHECK(from.outcomes.size() == 270);
+}
+
+TEST_CASE("messages whose sender has given them up count for their receiver too") {
+  core_limits limits;
+  limits.unsettled_messages = 30;
+  test::pair both(any, 1000, habit::holds, limits);
+  auto& [router, left, right, to, from] = both;
+  left.close(from);
+  for (int i = 0; i < 10; ++i) {
+    client_link& one = left.sender(any);
+    router.run();
+    for (int k = 0; k < 10; ++k) left.send(one, std::to_string(k), "x", false);
+    router.run();
+    left.close(one);
+    router.run();
+  }
+  CHECK(to.messages.size() == 30);
+}
+
 TEST_CASE("messages that wait count against the credit of their sender") {
   test::pair both(any, 20);
   auto& [router, left, right, to, from] = both;
