@@ -97,26 +97,32 @@ json side_of(const outcome& found, agent_kind kind, const side& s) {
   return out;
 }
 
+json agent_of(const agent_record& agent, bool with_results) {
+  json out;
+  out["kind"] = std::string{wire_name(agent.kind)};
+  out["name"] = agent.name;
+  const auto parsed = wire::control::parse_agent_name(agent.name);
+  out["host"] = parsed ? json(std::string{parsed->host}) : json(nullptr);
+  out["process"] = parsed ? json(parsed->pid) : json(nullptr);
+  if (!with_results) return out;
+  out["answered_roll_call"] = agent.answered_roll_call;
+  out["missing"] = agent.missing;
+  out["messages_ok"] = agent.results.msgs_ok;
+  out["messages_failed"] = agent.results.msgs_fail;
+  const bool any = agent.results.latency.count > 0;
+  out["average_ms"] = any ? json(agent.results.latency.average()) : json(nullptr);
+  return out;
+}
+
 json agents_of(const outcome& found, bool with_results) {
   json out = json::array();
-  for (const agent_record& agent : found.agents) {
-    json entry;
-    entry["kind"] = std::string{wire_name(agent.kind)};
-    entry["name"] = agent.name;
-    const auto parsed = wire::control::parse_agent_name(agent.name);
-    entry["host"] = parsed ? json(std::string{parsed->host}) : json(nullptr);
-    entry["process"] = parsed ? json(parsed->pid) : json(nullptr);
-    if (with_results) {
-      entry["answered_roll_call"] = agent.answered_roll_call;
-      entry["missing"] = agent.missing;
-      entry["messages_ok"] = agent.results.msgs_ok;
-      entry["messages_failed"] = agent.results.msgs_fail;
-      const bool any = agent.results.latency.count > 0;
-      entry["average_ms"] = any ? json(agent.results.latency.average()) : json(nullptr);
-    }
-    out.push_back(std::move(entry));
-  }
+  for (const agent_record& agent : found.agents) out.push_back(agent_of(agent, with_results));
   return out;
+}
+
+/// Names and texts come from peers: what is no UTF-8 is replaced, never thrown about.
+std::string text_of(const json& of, int indent) {
+  return of.dump(indent, ' ', false, json::error_handler_t::replace) + '\n';
 }
 
 json options_of(const plan& what) {
@@ -178,8 +184,14 @@ std::string json_report(const report_header& header, const plan& what, const out
                     {"malformed_requests", found.malformed_requests},
                     {"agents_refused", found.agents_refused}};
   out["agents"] = agents_of(found, test_of(what.what).has_value());
-  // Names and texts come from peers: what is no UTF-8 is replaced, never thrown about.
-  return out.dump(2, ' ', false, json::error_handler_t::replace) + '\n';
+  return text_of(out, 2);
+}
+
+std::string agent_lines(const plan& what, const outcome& found) {
+  const bool with_results = test_of(what.what).has_value();
+  std::string out;
+  for (const agent_record& agent : found.agents) out += text_of(agent_of(agent, with_results), -1);
+  return out;
 }
 
 std::string output_lines(const plan& what, const outcome& found) {

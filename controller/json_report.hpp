@@ -26,6 +26,9 @@ struct report_header {
 /// that end in _ms; a figure that is not known is null.
 std::string json_report(const report_header& header, const plan& what, const outcome& found);
 
+/// The document's agents, a JSON object a line: agents.jsonl of --out.
+std::string agent_lines(const plan& what, const outcome& found);
+
 /// ombt's --output of a controller: a line a phase, {agent name: results, …}; clients, then
 /// servers.
 std::string output_lines(const plan& what, const outcome& found);

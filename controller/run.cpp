@@ -104,6 +104,12 @@ std::string text_of(const checked_settings& checked, const outcome& found) {
   }
 }
 
+bool write_folder(const run_directory& to, const report_header& header, const plan& what,
+                  const outcome& found, std::string& why) {
+  return to.put("run.json", json_report(header, what, found), why) &&
+         to.put("agents.jsonl", agent_lines(what, found), why);
+}
+
 }  // namespace
 
 int run_controller(const checked_settings& checked) {
@@ -138,6 +144,10 @@ int run_controller(const checked_settings& checked) {
     ok = false;
   }
   if (checked.json && !checked.json.commit(json_report(header, checked.what, found), why)) {
+    say_error(given.program, why);
+    ok = false;
+  }
+  if (checked.out && !write_folder(*checked.out, header, checked.what, found, why)) {
     say_error(given.program, why);
     ok = false;
   }

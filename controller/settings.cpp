@@ -136,6 +136,7 @@ checked_settings check_settings(const settings& given) {
   }
   if (!given.output.empty()) out.output = whole_file(given.output, "--output");
   if (!given.json.empty()) out.json = whole_file(given.json, "--json");
+  if (!given.out.empty()) out.out = std::make_shared<const run_directory>(given.out);
   return out;
 }
 

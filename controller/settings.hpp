@@ -5,6 +5,7 @@
 // no command line.
 
 #include "controller/plan.hpp"
+#include "controller/run_directory.hpp"
 #include "controller/whole_file.hpp"
 
 #include <functional>
@@ -42,6 +43,7 @@ struct settings {
   std::vector<std::string> expect;
   std::string output;       ///< file, or empty
   std::string json;         ///< file, or empty
+  std::string out;          ///< folder, or empty
   long long count = 1;      ///< messages of each client
   long long length = 1024;  ///< bytes of payload
   double pause = 0;         ///< seconds
@@ -58,6 +60,7 @@ struct checked_settings {
   std::string masked_control_url;
   whole_file output;
   whole_file json;
+  std::shared_ptr<const run_directory> out;  ///< empty: no folder
   /// Asked a few times a second while the session runs; a text that is not empty ends it, as the
   /// reason. May be empty.
   std::function<std::string()> trouble;

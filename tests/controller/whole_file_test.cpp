@@ -3,12 +3,13 @@
 
 #include "wire/configuration_error.hpp"
 
+#include "tests/controller/folder.hpp"
+
 #include <catch2/catch.hpp>
 
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <string>
 #include <sys/stat.h>
 #include <thread>
@@ -16,34 +17,9 @@
 
 using namespace ombt;
 using controller::whole_file;
+using controller::test::content;
+using controller::test::folder;
 namespace fs = std::filesystem;
-
-namespace {
-
-class folder {
- public:
-  folder() {
-    char name[] = "/tmp/whole_file_test.XXXXXX";
-    REQUIRE(::mkdtemp(name) != nullptr);
-    path_ = name;
-  }
-  ~folder() { fs::remove_all(path_); }
-  std::string at(const std::string& name) const { return path_ + "/" + name; }
-  std::size_t files() const {
-    return static_cast<std::size_t>(
-        std::distance(fs::directory_iterator(path_), fs::directory_iterator()));
-  }
-
- private:
-  std::string path_;
-};
-
-std::string content(const std::string& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
-}  // namespace
 
 TEST_CASE("a file appears whole, or not at all") {
   const folder f;

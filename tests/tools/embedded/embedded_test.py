@@ -133,6 +133,20 @@ class Embedded(Case):
         self.assertRegex(report["url"], r"^amqp://127\.0\.0\.1:[0-9]+/$")
         self.assertEqual(report["url"], report["control"])
 
+    def test_a_folder_gets_the_report_and_the_agents_and_is_never_taken_twice(self):
+        asked = ("rpc-call", "--calls", 20, "--out", self.here / "run", "--json", self.here / "same")
+        self.assertEqual(self.run_it(*asked)[0], 0)
+        files = {path.name: path.read_text() for path in (self.here / "run").iterdir()}
+        self.assertEqual(sorted(files), ["agents.jsonl", "run.json"])
+        self.assertEqual(files["run.json"], (self.here / "same").read_text())
+        agents = [json.loads(line) for line in files["agents.jsonl"].splitlines()]
+        self.assertEqual(agents, json.loads(files["run.json"])["agents"])
+        self.assertEqual([one["messages_ok"] for one in agents if one["kind"] == "RPCClient"],
+                         [20, 20])
+        status, _, err = self.run_it(*asked)
+        self.assertEqual(status, 2)
+        self.assertIn("--out %s: exists already" % (self.here / "run"), err)
+
     def test_options_that_agents_share_reach_them(self):
         config = self.here / "oslo.conf"
         config.write_text("[oslo_messaging_amqp]\naddressing_mode = legacy\n")
