@@ -38,6 +38,7 @@ struct outcome {
   std::string_view detail;   ///< what the peer or the library said; may be empty
   wire::json::value result;  ///< of a call that succeeded
   const wire::oslo::remote_exception* exception = nullptr;  ///< with errc::remote_exception
+  wire::json::value note = {};  ///< of a reply that a native server put one into; else absent
 };
 
 /// Who is told how an operation ended. Must outlive its operations (or close its transport).
@@ -154,8 +155,10 @@ struct listener_counters {
 class listener {
  public:
   virtual ~listener() = default;
-  /// Ends a request with a result (JSON text). The slot is free when the reply is confirmed.
-  virtual void reply(request_id id, std::string_view result_json) = 0;
+  /// Ends a request with a result (JSON text). The slot is free when the reply is confirmed. A
+  /// note (JSON text) goes with it to a native caller, oslo.messaging's ignore it.
+  void reply(request_id id, std::string_view result_json) { reply(id, result_json, {}); }
+  virtual void reply(request_id id, std::string_view result_json, std::string_view note_json) = 0;
   /// Ends a request with an exception; a cast's is only dropped.
   virtual void fail(request_id id, const wire::oslo::remote_exception& exception) = 0;
   /// Ends a cast.

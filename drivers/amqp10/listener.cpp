@@ -310,7 +310,7 @@ void amqp10_listener::dispatch_request(std::uint32_t index, const message_view& 
     s.heartbeat_seconds = static_cast<double>(static_cast<long>(s.monitor_seconds)) / 2;
     if (s.heartbeat_seconds >= 1) start_heartbeat(index);
   }
-  if (is_ping(options_, reader.method())) return reply(id, "\"pong\"");
+  if (is_ping(options_, reader.method())) return reply(id, "\"pong\"", {});
   requests_->on_request(*this, {id, reader.method(), reader.args(), reader.message(), s.wants_reply,
                                 m.received, reader.context()});
 }
@@ -408,12 +408,13 @@ std::unique_ptr<send_op> amqp10_listener::prepare_reply(const slot& s, message_k
   return op;
 }
 
-void amqp10_listener::reply(request_id id, std::string_view result_json) {
+void amqp10_listener::reply(request_id id, std::string_view result_json,
+                            std::string_view note_json) {
   slot* s = find(id);
   if (s == nullptr) return;
   if (!s->wants_reply || transport_ == nullptr || shut_) return free_slot(id.slot);
   auto op = prepare_reply(*s, message_kind::reply);
-  wire::oslo::append_amqp10_reply(op->body, result_json);
+  wire::oslo::append_amqp10_reply(op->body, result_json, note_json);
   send_reply(id.slot, std::move(op));
 }
 

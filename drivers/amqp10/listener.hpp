@@ -46,7 +46,7 @@ class amqp10_listener final : public drivers::listener, private send_owner, priv
                   const std::vector<std::string>& priorities, notification_handler& handler);
   ~amqp10_listener() override;
 
-  void reply(request_id id, std::string_view result_json) override;
+  void reply(request_id id, std::string_view result_json, std::string_view note_json) override;
   void fail(request_id id, const wire::oslo::remote_exception& exception) override;
   void done(request_id id) override;
   void acknowledge(request_id id) override;

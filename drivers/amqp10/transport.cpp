@@ -318,7 +318,8 @@ void amqp10_transport::on_reply() {
     return fail(which, errc::malformed_message, "the reply cannot be read");
   }
   const auto failure = thread_.reader.failure();
-  if (!failure) return finish(which, {{}, {}, thread_.reader.result(), nullptr});
+  if (!failure)
+    return finish(which, {{}, {}, thread_.reader.result(), nullptr, thread_.reader.note()});
   wire::oslo::remote_exception exception;
   if (read_remote_exception(thread_.exception_reader, *failure, exception)) {
     ++monitor_->counters.malformed;

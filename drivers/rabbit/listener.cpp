@@ -288,7 +288,7 @@ void rabbit_listener::dispatch_request(std::uint32_t index, time_point received)
     s.heartbeat_seconds = static_cast<double>(static_cast<long>(std::min(monitor, 1e9))) / 2;
     if (s.heartbeat_seconds >= 1) start_heartbeat(index);
   }
-  if (is_ping(options_, reader.method())) return reply(id, "\"pong\"");
+  if (is_ping(options_, reader.method())) return reply(id, "\"pong\"", {});
   requests_->on_request(
       *this, {id, reader.method(), reader.args(), reader.message(), s.wants_reply, received});
 }
@@ -398,13 +398,14 @@ std::unique_ptr<send_op> rabbit_listener::prepare_reply(slot& s) {
   return op;
 }
 
-void rabbit_listener::reply(request_id id, std::string_view result_json) {
+void rabbit_listener::reply(request_id id, std::string_view result_json,
+                            std::string_view note_json) {
   slot* s = find(id);
   if (s == nullptr) return;
   if (!s->wants_reply || transport_ == nullptr || shut_) return free_slot(id.slot);
   auto op = prepare_reply(*s);
   const auto unique = wire::oslo::make_hex_id();
-  wire::oslo::append_reply(op->body, result_json, s->msg_id, wire::oslo::view(unique));
+  wire::oslo::append_reply(op->body, result_json, s->msg_id, wire::oslo::view(unique), note_json);
   send_reply(id.slot, std::move(op));
 }
 

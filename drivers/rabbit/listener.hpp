@@ -52,7 +52,7 @@ class rabbit_listener final : public drivers::listener,
                   notification_handler& handler);
   ~rabbit_listener() override;
 
-  void reply(request_id id, std::string_view result_json) override;
+  void reply(request_id id, std::string_view result_json, std::string_view note_json) override;
   void fail(request_id id, const wire::oslo::remote_exception& exception) override;
   void done(request_id id) override;
   void acknowledge(request_id id) override;

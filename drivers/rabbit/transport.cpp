@@ -283,7 +283,8 @@ void rabbit_transport::on_reply() {
 void rabbit_transport::finish_with_reply(std::uint64_t handle) {
   const views_in_use guard(thread_.views_live);
   const auto failure = thread_.reader.failure();
-  if (!failure) return finish(handle, {{}, {}, thread_.reader.result(), nullptr});
+  if (!failure)
+    return finish(handle, {{}, {}, thread_.reader.result(), nullptr, thread_.reader.note()});
   wire::oslo::remote_exception exception;
   if (read_remote_exception(thread_.exception_reader, *failure, exception)) {
     ++monitor_->counters.malformed;

@@ -95,9 +95,11 @@ class fake_listener final : public drivers::listener {
     });
   }
 
-  void reply(drivers::request_id id, std::string_view result_json) override {
+  void reply(drivers::request_id id, std::string_view result_json,
+             std::string_view note_json) override {
     scripted_outcome ok;
     ok.result_json = result_json;
+    ok.note_json = note_json;
     end(id, ok);
   }
   void fail(drivers::request_id id, const wire::oslo::remote_exception& exception) override {
@@ -420,6 +422,7 @@ void fake_bus::finish(std::uint64_t operation_id, scripted_outcome outcome) {
   // The completion's owner outlives its operations, or closes the transport first.
   op.from->loop().post([op = std::move(op), outcome = std::move(outcome)] {
     wire::json::reader reader;
+    wire::json::reader note_reader;
     drivers::outcome result;
     result.error = outcome.error;
     result.detail = outcome.detail;
@@ -430,6 +433,9 @@ void fake_bus::finish(std::uint64_t operation_id, scripted_outcome outcome) {
       result.exception = &exception;
     }
     if (!outcome.error && reader.parse(outcome.result_json, result.result)) result.result = {};
+    if (outcome.note_json.empty() || note_reader.parse(outcome.note_json, result.note)) {
+      result.note = {};
+    }
     op.done->on_complete(op.tag, result);
   });
 }

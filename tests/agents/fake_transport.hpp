@@ -39,6 +39,7 @@ struct scripted_outcome {
   error_code error;  ///< none: success with result_json
   std::string detail;
   std::string result_json = "null";
+  std::string note_json;        ///< empty: none
   std::string exception_class;  ///< with errc::remote_exception
   bool hang = false;            ///< complete only when the transport closes
   bool deliver = false;         ///< deliver as if there were no script

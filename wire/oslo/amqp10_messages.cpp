@@ -12,10 +12,11 @@ namespace ombt::wire::oslo {
 namespace {
 
 /// In the order of amqp10_message_reader::field: what a body has, then what a request has.
-constexpr std::string_view field_names[] = {"request",  "context",   "call_monitor_timeout",
-                                            "response", "failure",   "method",
-                                            "args",     "namespace", "version"};
-constexpr std::size_t body_fields = 5;
+constexpr std::string_view field_names[] = {"request",  "context", "call_monitor_timeout",
+                                            "response", "failure", "_ombt",
+                                            "method",   "args",    "namespace",
+                                            "version"};
+constexpr std::size_t body_fields = 6;
 
 constexpr std::string_view request_open = R"({"request": )";
 
@@ -39,9 +40,14 @@ void append_amqp10_request(std::string& out, const request& r) {
   to.fixed<"}">();
 }
 
-void append_amqp10_reply(std::string& out, std::string_view result_json) {
+void append_amqp10_reply(std::string& out, std::string_view result_json,
+                         std::string_view note_json) {
   out += R"({"response": )";
   out += result_json;
+  if (!note_json.empty()) {
+    out += R"(, "_ombt": )";
+    out += note_json;
+  }
   out += '}';
 }
 

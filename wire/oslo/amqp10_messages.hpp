@@ -24,8 +24,10 @@ namespace ombt::wire::oslo {
 /// is written as it is.
 void append_amqp10_request(std::string& out, const request& r);
 
-/// Appends a reply with a result, a JSON text: `{"response": …}`.
-void append_amqp10_reply(std::string& out, std::string_view result_json);
+/// Appends a reply with a result, a JSON text: `{"response": …}`. A note, a JSON text, becomes the
+/// value of the key _ombt, which oslo.messaging ignores.
+void append_amqp10_reply(std::string& out, std::string_view result_json,
+                         std::string_view note_json = {});
 /// Appends a reply with a failure, the JSON text of a remote exception: `{"failure": "…"}`.
 void append_amqp10_failure(std::string& out, std::string_view failure_json);
 
@@ -65,6 +67,9 @@ class amqp10_message_reader {
   /// The JSON text of the remote exception; absent if the reply has none, or null. Empty (and
   /// unreadable) if there is one that is no text.
   std::optional<std::string_view> failure() const noexcept;
+  json::value note() const noexcept {
+    return get(field::note);
+  }  ///< of a native server; else absent
 
  private:
   enum class field {
@@ -73,6 +78,7 @@ class amqp10_message_reader {
     timeout,
     response,
     failure,
+    note,
     method,
     args,
     name_space,
@@ -83,7 +89,7 @@ class amqp10_message_reader {
   json::reader outer_;
   json::reader inner_;
   json::value message_;
-  std::array<json::value, 9> fields_;
+  std::array<json::value, 10> fields_;
 };
 
 }  // namespace ombt::wire::oslo

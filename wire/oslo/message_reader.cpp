@@ -11,7 +11,7 @@ namespace {
 /// In the order of message_reader::field.
 constexpr std::string_view field_names[] = {"method",  "args",     "namespace", "version",
                                             "_msg_id", "_reply_q", "_timeout",  "_unique_id",
-                                            "result",  "failure",  "ending"};
+                                            "result",  "failure",  "ending",    "_ombt"};
 
 constexpr std::string_view unset_version = "1.0";
 
@@ -103,6 +103,8 @@ std::string_view message_reader::unique_id() const noexcept {
 }
 
 json::value message_reader::result() const noexcept { return get(field::result); }
+
+json::value message_reader::note() const noexcept { return get(field::note); }
 
 std::optional<std::string_view> message_reader::failure() const noexcept {
   const json::value v = get(field::failure);

@@ -55,11 +55,17 @@ void append_request(std::string& out, const request& r) {
 }
 
 void append_reply(std::string& out, std::string_view result_json, std::string_view msg_id,
-                  std::string_view unique_id) {
+                  std::string_view unique_id, std::string_view note_json) {
   message_writer to{out, true};
   to.fixed<R"({"result": )">();
   to.json(result_json);
-  to.fixed<R"(, "failure": null, "ending": true, "_msg_id": )">();
+  to.fixed<R"(, "failure": null, "ending": true, )">();
+  if (!note_json.empty()) {
+    to.fixed<R"("_ombt": )">();
+    to.json(note_json);
+    to.fixed<", ">();
+  }
+  to.fixed<R"("_msg_id": )">();
   close_reply(to, msg_id, unique_id);
 }
 

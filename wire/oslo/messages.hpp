@@ -66,9 +66,10 @@ error_code read_remote_exception(json::reader& reader, std::string_view text,
 remote_exception no_such_method(std::string_view method);
 remote_exception unsupported_version(std::string_view version, std::string_view method);
 
-/// Appends a final reply with a result, in its envelope.
+/// Appends a final reply with a result, in its envelope. A note, a JSON text, becomes the value of
+/// the key _ombt, which oslo.messaging ignores.
 void append_reply(std::string& out, std::string_view result_json, std::string_view msg_id,
-                  std::string_view unique_id);
+                  std::string_view unique_id, std::string_view note_json = {});
 /// Appends a final reply with a failure (the JSON text of a remote exception), in its envelope.
 void append_failure(std::string& out, std::string_view failure_json, std::string_view msg_id,
                     std::string_view unique_id);
@@ -119,6 +120,7 @@ class message_reader {
 
   // Reply
   json::value result() const noexcept;
+  json::value note() const noexcept;  ///< of a native server; else absent
   /// The JSON text of the remote exception; absent if the reply has none. Empty (and unreadable) if
   /// there is one that is no text.
   std::optional<std::string_view> failure() const noexcept;
@@ -136,14 +138,15 @@ class message_reader {
     unique_id,
     result,
     failure,
-    ending
+    ending,
+    note
   };
   json::value get(field f) const noexcept { return fields_[static_cast<std::size_t>(f)]; }
 
   json::reader outer_;
   json::reader inner_;
   json::value message_;
-  std::array<json::value, 11> fields_;
+  std::array<json::value, 12> fields_;
 };
 
 /// True if an endpoint of that version serves a request of the version requested: equal major,

@@ -88,6 +88,9 @@ TEST_CASE("a 1.0 reply has a response, a failed one the text of the exception") 
   std::string out = "before";
   append_amqp10_reply(out, R"({"a": "b"})");
   CHECK(out == R"(before{"response": {"a": "b"}})");
+  std::string noted;
+  append_amqp10_reply(noted, "1", R"({"t": 2})");
+  CHECK(noted == R"({"response": 1, "_ombt": {"t": 2}})");
   append_amqp10_failure(out, R"({"class": "E"})");
   CHECK(out == R"(before{"response": {"a": "b"}}{"failure": "{\"class\": \"E\"}"})");
 }
@@ -171,6 +174,13 @@ TEST_CASE("1.0 replies have a result or a failure, and no request") {
   CHECK(reader.result().size() == 1);
   CHECK_FALSE(reader.failure());
   CHECK_FALSE(reader.message());
+  CHECK_FALSE(reader.note());
+
+  body.clear();
+  append_amqp10_reply(body, "[1]", R"({"t": [1, 2]})");
+  REQUIRE_FALSE(reader.read(body));
+  CHECK(reader.result().size() == 1);
+  CHECK(reader.note()["t"].size() == 2);
 
   body.clear();
   append_amqp10_failure(body, R"({"class": "E"})");

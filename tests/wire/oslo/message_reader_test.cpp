@@ -71,6 +71,14 @@ TEST_CASE("replies are final, failed or heartbeats") {
   CHECK(reader.ending());
   CHECK_FALSE(reader.failure());
   CHECK(reader.msg_id() == "M");
+  CHECK_FALSE(reader.note());
+
+  body.clear();
+  append_reply(body, "[1]", "M", "U", R"({"t": [1, 2]})");
+  REQUIRE_FALSE(reader.read(body));
+  CHECK(reader.result().size() == 1);
+  CHECK(reader.note()["t"].size() == 2);
+  CHECK(reader.msg_id() == "M");
 
   body.clear();
   append_failure(body, R"({"class": "E"})", "M", "U");
