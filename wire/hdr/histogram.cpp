@@ -72,8 +72,23 @@ std::uint64_t highest_value_at(std::uint32_t index) noexcept {
 }
 
 void sparse_histogram::record(std::uint64_t nanoseconds, std::uint64_t times) {
-  if (!add_sample(totals_, nanoseconds, times)) return;
-  const std::uint32_t index = index_of(nanoseconds);
+  if (add_sample(totals_, nanoseconds, times)) add_to_bucket(index_of(nanoseconds), times);
+}
+
+bool sparse_histogram::record_within(std::uint64_t least, std::uint64_t width,
+                                     std::uint64_t times) {
+  if (width == 0 || least > highest) return false;
+  const std::uint32_t index = index_of(least);
+  if (width - 1 > highest_value_at(index) - least) return false;
+  if (times == 0) return true;
+  const auto count = static_cast<double>(times);
+  const double middle = static_cast<double>(least) + static_cast<double>(width / 2);
+  add_summary(totals_, {times, 0, least, std::min(least + width - 1, highest), middle * count});
+  add_to_bucket(index, times);
+  return true;
+}
+
+void sparse_histogram::add_to_bucket(std::uint32_t index, std::uint64_t times) {
   const auto at = std::lower_bound(buckets_.begin(), buckets_.end(), index,
                                    [](const bucket& b, std::uint32_t i) { return b.index < i; });
   if (at != buckets_.end() && at->index == index) {
