@@ -107,8 +107,8 @@ void add_common_options(CLI::App& app, settings& s) {
       ->type_name("FILE");
   app.add_option(
          "--out", s.out,
-         "make the folder DIR and write there run.json (as --json) and agents.jsonl (a line "
-         "an agent)")
+         "make the folder DIR and write there run.json (as --json), latency.hlog (histograms for "
+         "HdrHistogram's tools) and agents.jsonl (a line an agent)")
       ->type_name("DIR");
   app.add_option("--oslo-config", s.oslo_config,
                  "oslo.config file with [DEFAULT], [oslo_messaging_rabbit], [oslo_messaging_amqp]")

@@ -8,6 +8,7 @@
 
 #include "controller/bus_session.hpp"
 #include "controller/json_report.hpp"
+#include "controller/latency_log.hpp"
 #include "controller/progress.hpp"
 #include "controller/settings.hpp"
 #include "controller/text_report.hpp"
@@ -107,6 +108,7 @@ std::string text_of(const checked_settings& checked, const outcome& found) {
 bool write_folder(const run_directory& to, const report_header& header, const plan& what,
                   const outcome& found, std::string& why) {
   return to.put("run.json", json_report(header, what, found), why) &&
+         (!test_of(what.what) || to.put("latency.hlog", latency_log(header, what, found), why)) &&
          to.put("agents.jsonl", agent_lines(what, found), why);
 }
 

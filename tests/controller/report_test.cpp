@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "wire/hdr/interval_log.hpp"
+
 #include "controller/json_report.hpp"
+#include "controller/latency_log.hpp"
 #include "controller/progress.hpp"
 #include "controller/text_report.hpp"
 
@@ -7,7 +10,10 @@
 #include <nlohmann/json.hpp>
 
 #include <cctype>
+#include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 using namespace ombt;
 using namespace ombt::controller;
@@ -317,4 +323,36 @@ TEST_CASE("progress says how far each phase is") {
   CHECK(progress_text(phase::running, {3, 10}) == "running: 3 of 10 clients done");
   CHECK(progress_text(phase::polling, {30, 100}) ==
         "asking servers: 30 of 100 messages accounted for");
+}
+
+TEST_CASE("the latency log has a series a side, with the counts of its histogram") {
+  report_header header;
+  header.program = "ombt-controller";
+  header.started = 990;
+  outcome found = example();
+  const auto read = [&] {
+    wire::hdr::interval_log_reader reader;
+    std::vector<wire::hdr::interval> all;
+    const std::string log = latency_log(header, plan_of(task::rpc_call), found);
+    for (std::size_t at = 0; at < log.size();) {
+      const std::size_t end = log.find('\n', at);
+      std::optional<wire::hdr::interval> one;
+      std::string why;
+      REQUIRE_FALSE(reader.read_line(std::string_view(log).substr(at, end - at), one, why));
+      if (one) all.push_back(std::move(*one));
+      at = end + 1;
+    }
+    return all;
+  };
+  const auto all = read();
+  REQUIRE(all.size() == 2);
+  CHECK(all[0].tag == "RPCClient");
+  CHECK(all[0].start == Approx(1'000));
+  CHECK(all[0].length == Approx(2));
+  CHECK(all[0].values.totals().count == 3);
+  CHECK(all[0].logged_max == Approx(3));
+  CHECK(all[1].tag == "RPCServer");
+  CHECK(all[1].start == Approx(1'000.5));
+  found.servers = side();
+  CHECK(read().size() == 1);
 }

@@ -137,8 +137,10 @@ class Embedded(Case):
         asked = ("rpc-call", "--calls", 20, "--out", self.here / "run", "--json", self.here / "same")
         self.assertEqual(self.run_it(*asked)[0], 0)
         files = {path.name: path.read_text() for path in (self.here / "run").iterdir()}
-        self.assertEqual(sorted(files), ["agents.jsonl", "run.json"])
+        self.assertEqual(sorted(files), ["agents.jsonl", "latency.hlog", "run.json"])
         self.assertEqual(files["run.json"], (self.here / "same").read_text())
+        self.assertEqual([line.split(",")[0] for line in files["latency.hlog"].splitlines()
+                          if line.startswith("Tag=")], ["Tag=RPCClient", "Tag=RPCServer"])
         agents = [json.loads(line) for line in files["agents.jsonl"].splitlines()]
         self.assertEqual(agents, json.loads(files["run.json"])["agents"])
         self.assertEqual([one["messages_ok"] for one in agents if one["kind"] == "RPCClient"],
