@@ -18,6 +18,7 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "interop"))
 import bus  # noqa: E402
+import schema  # noqa: E402
 from peers import PATIENCE, Peer  # noqa: E402
 from vhosts import vhost  # noqa: E402
 
@@ -141,9 +142,7 @@ class ControllerCase(unittest.TestCase):
         done = controller(*arguments, "--topic", self.topic, "--json", path, **options)
         self.assertEqual(done.returncode, status, done.stdout + done.stderr)
         with open(path, encoding="utf-8") as file:
-            report = json.load(file)
-        self.assertEqual(report["schema_version"], 1)
-        return done, report
+            return done, schema.check(json.load(file))
 
     def check_sums(self, report, clients, servers, per_client, factor=1):
         sent = clients * per_client
@@ -242,7 +241,7 @@ class Runs(ControllerCase):
             done = controller("rpc-cast", "--calls", calls, "--expect", 4, "--topic", self.topic,
                               "--json", path)
             with open(path, encoding="utf-8") as file:
-                reports[calls] = (done, json.load(file))
+                reports[calls] = (done, schema.check(json.load(file)))
 
         threads = [threading.Thread(target=run, args=(calls,)) for calls in (300, 500)]
         for thread in threads:

@@ -18,6 +18,9 @@ import time
 import unittest
 import uuid
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "controller"))
+import schema  # noqa: E402
+
 BIN = pathlib.Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else None
 PATIENCE = 150
 SAID = "ombt-controller: no bus named: starting ombt-router, %s, %s\n"
@@ -128,7 +131,7 @@ class Embedded(Case):
     def test_the_report_as_data_names_the_bus_and_its_address(self):
         status, out, err = self.run_it("rpc-call", "--json", "-")
         self.assertEqual((status, err), (0, USUAL), out)
-        report = json.loads(out)
+        report = schema.check(json.loads(out))
         self.assertEqual(report["bus"], "embedded router")
         self.assertRegex(report["url"], r"^amqp://127\.0\.0\.1:[0-9]+/$")
         self.assertEqual(report["url"], report["control"])
@@ -142,7 +145,7 @@ class Embedded(Case):
         self.assertEqual([line.split(",")[0] for line in files["latency.hlog"].splitlines()
                           if line.startswith("Tag=")], ["Tag=RPCClient", "Tag=RPCServer"])
         agents = [json.loads(line) for line in files["agents.jsonl"].splitlines()]
-        self.assertEqual(agents, json.loads(files["run.json"])["agents"])
+        self.assertEqual(agents, schema.check(json.loads(files["run.json"]))["agents"])
         self.assertEqual([one["messages_ok"] for one in agents if one["kind"] == "RPCClient"],
                          [20, 20])
         status, _, err = self.run_it(*asked)
