@@ -60,6 +60,7 @@ LIBRARY_HOMES = {
     # The router's management messages are maps, which nothing of ours reads or writes.
     "proton": (re.compile(r"proton/"), ("wire/amqp10/", "tools/router/management.cpp")),
     "OpenSSL": (re.compile(r"openssl/"), ("drivers/io/",)),
+    "zlib": (re.compile(r"zlib\.h$"), ("wire/hdr/", "drivers/rabbit/body.cpp")),
     "simdjson": (re.compile(r"simdjson"), ("wire/json/",)),
     "Asio": (re.compile(r"boost/asio"), ("drivers/",)),
 }

@@ -8,9 +8,6 @@
 namespace ombt::wire::hdr {
 namespace {
 
-// No count of a real run comes near; sums of believed counts stay far from wrapping.
-constexpr std::uint64_t count_limit = std::uint64_t{1} << 53;
-
 void add_summary(summary& to, const summary& from) noexcept {
   if (from.count + from.overflow == 0) return;
   to.min = to.count + to.overflow == 0 ? from.min : std::min(to.min, from.min);
@@ -72,8 +69,23 @@ std::uint64_t highest_value_at(std::uint32_t index) noexcept {
 }
 
 void sparse_histogram::record(std::uint64_t nanoseconds, std::uint64_t times) {
-  if (!add_sample(totals_, nanoseconds, times)) return;
-  const std::uint32_t index = index_of(nanoseconds);
+  if (add_sample(totals_, nanoseconds, times)) add_to_bucket(index_of(nanoseconds), times);
+}
+
+bool sparse_histogram::record_within(std::uint64_t least, std::uint64_t width,
+                                     std::uint64_t times) {
+  if (width == 0 || least > highest) return false;
+  const std::uint32_t index = index_of(least);
+  if (width - 1 > highest_value_at(index) - least) return false;
+  if (times == 0) return true;
+  const std::uint64_t middle = least + width / 2;
+  const double total = static_cast<double>(middle) * static_cast<double>(times);
+  add_summary(totals_, {times, 0, least, std::min(least + width - 1, highest), total});
+  add_to_bucket(index, times);
+  return true;
+}
+
+void sparse_histogram::add_to_bucket(std::uint32_t index, std::uint64_t times) {
   const auto at = std::lower_bound(buckets_.begin(), buckets_.end(), index,
                                    [](const bucket& b, std::uint32_t i) { return b.index < i; });
   if (at != buckets_.end() && at->index == index) {
@@ -138,8 +150,8 @@ bool sparse_histogram::read_json(json::value from, sparse_histogram& out, std::s
   }
   summary& totals = out.totals_;
   // An overflow may have any duration, the sum of the others can't exceed what they are.
-  if (!read_count(from["count"], count_limit, totals.count) ||
-      !read_count(from["overflow"], count_limit, totals.overflow) ||
+  if (!read_count(from["count"], sample_limit, totals.count) ||
+      !read_count(from["overflow"], sample_limit, totals.overflow) ||
       !read_count(from["min"], std::uint64_t{1} << 62, totals.min) ||
       !read_count(from["max"], std::uint64_t{1} << 62, totals.max)) {
     why = "histogram count, overflow, min or max is missing, negative or absurd";
@@ -168,7 +180,7 @@ bool sparse_histogram::read_json(json::value from, sparse_histogram& out, std::s
     bool numbers = pair.is_array() && pair.size() == 2;
     if (numbers) {
       pair.for_each_element([&](json::value field) {
-        numbers = read_count(field, count_limit, fields[known++]) && numbers;
+        numbers = read_count(field, sample_limit, fields[known++]) && numbers;
       });
     }
     if (!numbers) {
@@ -182,7 +194,7 @@ bool sparse_histogram::read_json(json::value from, sparse_histogram& out, std::s
       const auto index = static_cast<std::uint32_t>(fields[0]);
       out.buckets_.push_back({index, fields[1]});
       sum += fields[1];  // at most index_limit x 2^53 < 2^69: checked against the limit below
-      if (sum > count_limit) wrong = "histogram counts are absurd";
+      if (sum > sample_limit) wrong = "histogram counts are absurd";
       least += static_cast<double>(lowest_value_at(index)) * static_cast<double>(fields[1]);
       most += static_cast<double>(highest_value_at(index)) * static_cast<double>(fields[1]);
     }

@@ -30,6 +30,10 @@ inline constexpr std::uint32_t bucket_count = 32;
 /// Number of counters.
 inline constexpr std::uint32_t index_limit = (bucket_count + 1) * sub_bucket_half;
 
+/// The most samples that are believed of a histogram that is read. No real run comes near, and sums
+/// of believed counts stay far from wrapping.
+inline constexpr std::uint64_t sample_limit = std::uint64_t{1} << 53;
+
 /// The counter of a value up to highest.
 std::uint32_t index_of(std::uint64_t nanoseconds) noexcept;
 /// The least and the greatest value that counter holds.
@@ -56,6 +60,10 @@ class sparse_histogram {
  public:
   /// Counts a duration. O(log n) for a bucket in use.
   void record(std::uint64_t nanoseconds, std::uint64_t times = 1);
+  /// Counts durations of which only a range is known: width values from least on, of which none was
+  /// seen above highest. min and max take its bounds, total its middle. False, with nothing
+  /// counted, if they do not lie within one bucket.
+  bool record_within(std::uint64_t least, std::uint64_t width, std::uint64_t times);
   void merge(const sparse_histogram& other);
   void clear() noexcept;
 
@@ -70,6 +78,8 @@ class sparse_histogram {
 
  private:
   friend class histogram;
+  void add_to_bucket(std::uint32_t index, std::uint64_t times);
+
   summary totals_;
   std::vector<bucket> buckets_;
 };

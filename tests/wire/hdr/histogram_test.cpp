@@ -112,6 +112,28 @@ TEST_CASE("more than an hour is overflow: counted, in no bucket, and above every
   CHECK(only.min() == highest + 5);
 }
 
+TEST_CASE("samples known to a range within a bucket count as its middle, others not at all") {
+  sparse_histogram h;
+  REQUIRE(h.record_within(4'096, 4, 2));
+  REQUIRE(h.record_within(4'098, 2, 1));
+  REQUIRE(h.record_within(10, 1, 5));
+  REQUIRE(h.record_within(4'096, 4, 0));
+  CHECK_FALSE(h.record_within(4'096, 5, 1));
+  CHECK_FALSE(h.record_within(4'098, 3, 1));
+  CHECK_FALSE(h.record_within(10, 0, 1));
+  CHECK_FALSE(h.record_within(10, ~std::uint64_t{0}, 1));
+  CHECK_FALSE(h.record_within(highest + 1, 1, 1));
+  REQUIRE(h.buckets().size() == 2);
+  CHECK(h.buckets()[1].index == index_of(4'096));
+  CHECK(h.buckets()[1].count == 3);
+  CHECK(h.totals().count == 8);
+  CHECK(h.totals().min == 10);
+  CHECK(h.totals().max == 4'099);
+  CHECK(h.totals().total == 2 * 4'098 + 4'099 + 5 * 10);
+  REQUIRE(h.record_within(lowest_value_at(index_of(highest)), 1u << 31, 1));
+  CHECK(h.totals().max == highest);
+}
+
 TEST_CASE("merging in any order and form gives the histogram of all samples") {
   const auto a = log_normal_samples(3'000, 1);
   const auto b = log_normal_samples(50, 2);
