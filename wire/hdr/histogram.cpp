@@ -251,9 +251,11 @@ double histogram::mean() const noexcept {
 
 std::uint64_t histogram::value_at_percentile(double percentile) const noexcept {
   const std::uint64_t samples = totals_.count + totals_.overflow;
-  const double asked = std::clamp(percentile, 0.0, 100.0);
-  // 99.9 % of 1000 is 999.0000000000001 in doubles: that must stay rank 999.
-  const double rank = std::ceil(asked / 100 * static_cast<double>(samples) * (1 - 1e-12));
+  if (percentile >= 100) return value_at_rank(samples);
+  const double asked = std::max(percentile, 0.0);
+  // 99.9 % of 1000 is 999.0000000000001 in doubles: that must stay rank 999. More than their error
+  // is not taken off, or the rank of 10^12 samples would be another.
+  const double rank = std::ceil(asked / 100 * static_cast<double>(samples) * (1 - 1e-15));
   return value_at_rank(std::max<std::uint64_t>(1, static_cast<std::uint64_t>(rank)));
 }
 
