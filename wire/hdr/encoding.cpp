@@ -21,10 +21,7 @@ constexpr std::size_t compressed_header = 8;
 constexpr std::size_t number_limit = 9;  // bytes of a count
 static_assert(plain_header + number_limit * index_limit < encoded_limit);
 
-constexpr std::uint64_t count_limit = std::uint64_t{1} << 53;  // as in histograms read from JSON
-
 // ---- Writing
-// -------------------------------------------------------------------------------------
 
 void append_big_endian(std::string& out, std::uint64_t value, unsigned bytes) {
   for (unsigned shift = 8 * bytes; shift > 0; shift -= 8) {
@@ -57,7 +54,6 @@ void append_counts(std::string& out, const std::vector<bucket>& buckets) {
 }
 
 // ---- Reading
-// -------------------------------------------------------------------------------------
 
 error_code fail(errc error, const char* reason, sparse_histogram& out, std::string& why) {
   out.clear();
@@ -145,7 +141,7 @@ error_code read_counts(std::string_view bytes, const layout& from, sparse_histog
     next += counters;
     if (number <= 0) continue;
     const auto count = static_cast<std::uint64_t>(number);
-    if (count > count_limit - out.totals().count) {
+    if (count > sample_limit - out.totals().count) {
       return fail(errc::malformed_message, "histogram counts are absurd", out, why);
     }
     const std::uint64_t least = from.lowest_at(index);

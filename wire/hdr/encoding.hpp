@@ -18,7 +18,7 @@ namespace ombt::wire::hdr {
 
 /// The most bytes that are read of a histogram, compressed and inflated alike; ours need 304,168 at
 /// most.
-inline constexpr std::size_t encoded_limit = 512 * 1024;
+inline constexpr std::size_t encoded_limit = std::size_t{512} * 1024;
 /// The most characters of base64 text.
 inline constexpr std::size_t base64_limit = (encoded_limit + 2) / 3 * 4;
 
@@ -37,7 +37,7 @@ void append_base64_v2(std::string& out, const histogram& from);
 /// total counts a sample as the middle of its bucket, and overflow is 0. Errors, with why as one
 /// line and out empty: unreadable_content (not V2, shifted or scaled values, a layout that no
 /// histogram has, buckets that ours do not hold), malformed_message (cut off, damaged, counts or
-/// zeros beyond the array or above 2^53), limit_exceeded (encoded_limit).
+/// zeros beyond the array or above sample_limit), limit_exceeded (encoded_limit).
 error_code read_v2(std::string_view bytes, sparse_histogram& out, std::string& why);
 /// Reads a compressed encoding; the same errors.
 error_code read_compressed_v2(std::string_view bytes, sparse_histogram& out, std::string& why);

@@ -8,9 +8,6 @@
 namespace ombt::wire::hdr {
 namespace {
 
-// No count of a real run comes near; sums of believed counts stay far from wrapping.
-constexpr std::uint64_t count_limit = std::uint64_t{1} << 53;
-
 void add_summary(summary& to, const summary& from) noexcept {
   if (from.count + from.overflow == 0) return;
   to.min = to.count + to.overflow == 0 ? from.min : std::min(to.min, from.min);
@@ -81,9 +78,9 @@ bool sparse_histogram::record_within(std::uint64_t least, std::uint64_t width,
   const std::uint32_t index = index_of(least);
   if (width - 1 > highest_value_at(index) - least) return false;
   if (times == 0) return true;
-  const auto count = static_cast<double>(times);
-  const double middle = static_cast<double>(least) + static_cast<double>(width / 2);
-  add_summary(totals_, {times, 0, least, std::min(least + width - 1, highest), middle * count});
+  const std::uint64_t middle = least + width / 2;
+  const double total = static_cast<double>(middle) * static_cast<double>(times);
+  add_summary(totals_, {times, 0, least, std::min(least + width - 1, highest), total});
   add_to_bucket(index, times);
   return true;
 }
@@ -153,8 +150,8 @@ bool sparse_histogram::read_json(json::value from, sparse_histogram& out, std::s
   }
   summary& totals = out.totals_;
   // An overflow may have any duration, the sum of the others can't exceed what they are.
-  if (!read_count(from["count"], count_limit, totals.count) ||
-      !read_count(from["overflow"], count_limit, totals.overflow) ||
+  if (!read_count(from["count"], sample_limit, totals.count) ||
+      !read_count(from["overflow"], sample_limit, totals.overflow) ||
       !read_count(from["min"], std::uint64_t{1} << 62, totals.min) ||
       !read_count(from["max"], std::uint64_t{1} << 62, totals.max)) {
     why = "histogram count, overflow, min or max is missing, negative or absurd";
@@ -183,7 +180,7 @@ bool sparse_histogram::read_json(json::value from, sparse_histogram& out, std::s
     bool numbers = pair.is_array() && pair.size() == 2;
     if (numbers) {
       pair.for_each_element([&](json::value field) {
-        numbers = read_count(field, count_limit, fields[known++]) && numbers;
+        numbers = read_count(field, sample_limit, fields[known++]) && numbers;
       });
     }
     if (!numbers) {
@@ -197,7 +194,7 @@ bool sparse_histogram::read_json(json::value from, sparse_histogram& out, std::s
       const auto index = static_cast<std::uint32_t>(fields[0]);
       out.buckets_.push_back({index, fields[1]});
       sum += fields[1];  // at most index_limit x 2^53 < 2^69: checked against the limit below
-      if (sum > count_limit) wrong = "histogram counts are absurd";
+      if (sum > sample_limit) wrong = "histogram counts are absurd";
       least += static_cast<double>(lowest_value_at(index)) * static_cast<double>(fields[1]);
       most += static_cast<double>(highest_value_at(index)) * static_cast<double>(fields[1]);
     }
@@ -254,9 +251,11 @@ double histogram::mean() const noexcept {
 
 std::uint64_t histogram::value_at_percentile(double percentile) const noexcept {
   const std::uint64_t samples = totals_.count + totals_.overflow;
-  const double asked = std::clamp(percentile, 0.0, 100.0);
-  // 99.9 % of 1000 is 999.0000000000001 in doubles: that must stay rank 999.
-  const double rank = std::ceil(asked / 100 * static_cast<double>(samples) * (1 - 1e-12));
+  if (percentile >= 100) return value_at_rank(samples);
+  const double asked = std::max(percentile, 0.0);
+  // 99.9 % of 1000 is 999.0000000000001 in doubles: that must stay rank 999. More than their error
+  // is not taken off, or the rank of 10^12 samples would be another.
+  const double rank = std::ceil(asked / 100 * static_cast<double>(samples) * (1 - 1e-15));
   return value_at_rank(std::max<std::uint64_t>(1, static_cast<std::uint64_t>(rank)));
 }
 

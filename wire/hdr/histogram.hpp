@@ -30,6 +30,10 @@ inline constexpr std::uint32_t bucket_count = 32;
 /// Number of counters.
 inline constexpr std::uint32_t index_limit = (bucket_count + 1) * sub_bucket_half;
 
+/// The most samples that are believed of a histogram that is read. No real run comes near, and sums
+/// of believed counts stay far from wrapping.
+inline constexpr std::uint64_t sample_limit = std::uint64_t{1} << 53;
+
 /// The counter of a value up to highest.
 std::uint32_t index_of(std::uint64_t nanoseconds) noexcept;
 /// The least and the greatest value that counter holds.

@@ -47,6 +47,10 @@ bool read_number(std::string_view field, double& out) {
   return result.ec == std::errc{} && result.ptr == end && std::isfinite(out);
 }
 
+bool holds_any(std::string_view text, std::string_view characters) {
+  return text.find_first_of(characters) != std::string_view::npos;
+}
+
 bool starts_with(std::string_view text, std::string_view start) {
   return text.substr(0, start.size()) == start;
 }
@@ -54,8 +58,8 @@ bool starts_with(std::string_view text, std::string_view start) {
 template <class Histogram>
 bool append_line(std::string& out, std::string_view tag, double start, double length,
                  const Histogram& values) {
-  if (tag.find_first_of(separators) != tag.npos || tag.find_first_of(line_breaks) != tag.npos ||
-      !is_time(start) || !is_time(length) || length < 0) {
+  if (holds_any(tag, separators) || holds_any(tag, line_breaks) || !is_time(start) ||
+      !is_time(length) || length < 0) {
     return false;
   }
   if (!tag.empty()) {
@@ -84,7 +88,7 @@ bool append_log_head(std::string& out, std::string_view comment, double base_tim
     out += '#';
     out += comment.substr(0, end);
     out += '\n';
-    comment = end == comment.npos ? std::string_view{} : comment.substr(end + 1);
+    comment = end == std::string_view::npos ? std::string_view{} : comment.substr(end + 1);
   }
   out += "#[Histogram log format version 1.3]\n#[BaseTime: ";
   append_fixed(out, base_time);
@@ -116,8 +120,7 @@ error_code interval_log_reader::read_line(std::string_view line, std::optional<i
     error = errc::limit_exceeded;
     why = "longer than any interval";
   } else {
-    while (!line.empty() &&
-           (line_breaks.find(line.back()) != line_breaks.npos || line.back() == ' ')) {
+    while (!line.empty() && holds_any(line.substr(line.size() - 1), " \r\n")) {
       line.remove_suffix(1);
     }
     if (starts_with(line, "#")) {
@@ -157,7 +160,7 @@ error_code interval_log_reader::read_interval(std::string_view line, interval& o
     why = "no maximum";
     return errc::malformed_message;
   }
-  if (line.find_first_of(separators) != line.npos) {
+  if (holds_any(line, separators)) {
     why = "more than an interval";
     return errc::malformed_message;
   }

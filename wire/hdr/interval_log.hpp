@@ -49,7 +49,7 @@ struct interval {
 class interval_log_reader {
  public:
   /// The longest line, in bytes.
-  static constexpr std::size_t line_limit = 1024 * 1024;
+  static constexpr std::size_t line_limit = std::size_t{1024} * 1024;
 
   /// Takes the next line, with or without its line break. out holds an interval if the line is one,
   /// else nothing. Errors, with why as "line 7: …", after which further lines can be read:

@@ -85,6 +85,23 @@ TEST_CASE("percentiles agree with the sorted samples to three digits") {
   }
 }
 
+TEST_CASE("percentiles of very many samples are exact to one sample") {
+  constexpr std::uint64_t many = 999'000'000'000'000;
+  histogram h;
+  h.record(1, many);
+  h.record(1'000, many / 999);
+  CHECK(h.value_at_percentile(99.9) == 1);
+  CHECK(h.value_at_percentile(100) == 1'000);
+  h.clear();
+  h.record(1, many - 1);
+  h.record(1'000, many / 999 + 1);
+  CHECK(h.value_at_percentile(99.9) == 1'000);
+  h.clear();
+  h.record(1, many);
+  h.record(1'000);
+  CHECK(h.value_at_percentile(100) == 1'000);
+}
+
 TEST_CASE("an empty histogram answers zero") {
   const histogram h;
   CHECK(h.count() == 0);
