@@ -7,7 +7,7 @@ import pathlib
 
 import jsonschema
 
-SCHEMA = json.loads((pathlib.Path(__file__).parents[2] / "docs" / "run.schema.json").read_text(
+SCHEMA = json.loads((pathlib.Path(__file__).resolve().parents[2] / "docs" / "run.schema.json").read_text(
     encoding="utf-8"))
 jsonschema.Draft202012Validator.check_schema(SCHEMA)
 _VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
