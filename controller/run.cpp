@@ -39,7 +39,9 @@ constexpr std::chrono::milliseconds watch_interval{200};
 /// Ends a session as soon as `trouble` says something.
 class watch final : private drivers::timer_target {
  public:
-  watch(drivers::loop& on, bus_session& what, const std::function<std::string()>& trouble)
+  using asked = std::function<std::string(const std::string& lost)>;
+
+  watch(drivers::loop& on, bus_session& what, const asked& trouble)
       : loop_(on), session_(what), trouble_(trouble) {
     if (trouble_) look_later();
   }
@@ -51,14 +53,14 @@ class watch final : private drivers::timer_target {
   void look_later() { timer_ = loop_.start_timer(clock::now() + watch_interval, *this, 0); }
   void on_timer(std::uint64_t) override {
     timer_ = 0;
-    const std::string why = trouble_();
+    const std::string why = trouble_(session_.lost_contact());
     if (why.empty()) return look_later();
     session_.cancel(why);
   }
 
   drivers::loop& loop_;
   bus_session& session_;
-  const std::function<std::string()>& trouble_;
+  const asked& trouble_;
   drivers::loop::timer_id timer_ = 0;
 };
 
