@@ -64,6 +64,37 @@ class watch final : private drivers::timer_target {
   drivers::loop::timer_id timer_ = 0;
 };
 
+constexpr std::chrono::seconds connecting_patience{2};
+
+/// Says what the session is connecting to, if that takes long.
+class connecting_note final : private drivers::timer_target {
+ public:
+  connecting_note(drivers::loop& on, const bus_session& what, progress_line& shown,
+                  const checked_settings& checked)
+      : loop_(on), session_(what), shown_(shown), checked_(checked) {
+    timer_ = loop_.start_timer(clock::now() + connecting_patience, *this, 0);
+  }
+  ~connecting_note() { loop_.cancel_timer(timer_); }
+  connecting_note(const connecting_note&) = delete;
+  connecting_note& operator=(const connecting_note&) = delete;
+
+ private:
+  void on_timer(std::uint64_t) override {
+    timer_ = 0;
+    if (session_.machine().current() != phase::connecting) return;
+    shown_.clear();
+    const std::string& why = session_.lost_contact();
+    say_error(checked_.given.program, "connecting to " + checked_.masked_control_url +
+                                          (why.empty() ? "" : " (" + why + ")"));
+  }
+
+  drivers::loop& loop_;
+  const bus_session& session_;
+  progress_line& shown_;
+  const checked_settings& checked_;
+  drivers::loop::timer_id timer_ = 0;
+};
+
 /// Runs the loop until the session is closed.
 outcome run_session(const checked_settings& checked) {
   drivers::loop loop;
@@ -90,6 +121,7 @@ outcome run_session(const checked_settings& checked) {
   }
   bus->start();
   const watch over{loop, *bus, checked.trouble};
+  const connecting_note slow{loop, *bus, progress, checked};
   loop.run();
   progress.clear();
   return bus->take_result();

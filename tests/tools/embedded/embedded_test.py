@@ -350,6 +350,17 @@ class Never(Case):
                 self.assertEqual(len(err.splitlines()), 1, err)
                 self.assertIn("127.0.0.1:%d" % self.port, err)
 
+    def test_who_connects_for_long_says_to_what(self):
+        for scheme in ("rabbit", "amqp"):
+            url = "%s://me:secret@127.0.0.1:%d" % (scheme, self.port)
+            for task in ("status", "shutdown", "rpc-call"):
+                err = self.check("--timeout", 3, "--url", url, task).splitlines()
+                self.assertEqual(len(err), 2, err)
+                self.assertRegex(err[0], "^ombt-controller: connecting to %s://me:\\*\\*\\*@127"
+                                 "[.]0[.]0[.]1:%d/ [(]127[.]0[.]0[.]1:.*refused.*[)]$"
+                                 % (scheme, self.port))
+                self.assertNotIn("secret", err[1])
+
     def test_agents_that_are_expected(self):
         self.check_usual_bus("--expect", "rpc-client=2", "rpc-call")
 
