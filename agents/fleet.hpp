@@ -4,8 +4,8 @@
 // plane on the first. Between threads only loop::post(). The functions here are for one other
 // thread, the program's main one, and block; they never run on a loop.
 //
-// Ready means: RPC servers and listeners listen, and the control plane hears. Clients and notifiers
-// connect with their first message, as oslo.messaging's do.
+// Ready means: RPC servers and listeners listen, clients and notifiers have reached the bus under
+// test (and send nothing there before their first message), and the control plane hears.
 //
 // state      event                          what happens                          next state
 // made       start                          threads, agents, control start        starting

@@ -20,6 +20,18 @@ void sender::log_to(std::unique_ptr<message_log> log) {
   log_->agent(name_, wire_name(kind_));
 }
 
+void sender::on_reached() {
+  ready_ = true;
+  context_.owner.on_reached(*this);
+}
+
+void sender::on_unreached(error_code error, std::string_view detail, bool final) {
+  if (!final) return;
+  std::string why = error.message();
+  if (!detail.empty()) why.append(": ").append(detail);
+  context_.owner.on_unreachable(*this, std::move(why));
+}
+
 bool sender::run(std::shared_ptr<message_text> text) {
   if (state_ != state::idle) return false;
   text_ = std::move(text);

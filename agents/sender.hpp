@@ -2,7 +2,8 @@
 #pragma once
 // The closed loop of an agent that sends: the next message goes when the last one has completed.
 // What a message is (call, cast, notification) is the derived agent's. Owns its transport and its
-// results; reporting them is the worker's. All on the thread of its loop.
+// results; reporting them is the worker's. Its link to the bus is made before the first run, beside
+// these states. All on the thread of its loop.
 //
 // state        event                        what happens                        next state
 // idle         run                          warm-up call, where there is one    warming_up
@@ -35,9 +36,14 @@ namespace ombt::agents {
 
 class sender;
 
-/// Who is told that a run has ended, on the sender's thread. Must outlive the sender.
+/// Who is told how a sender fares, on its thread. Must outlive the sender.
 class sender_owner {
  public:
+  /// The bus is reached.
+  virtual void on_reached(sender& from) = 0;
+  /// The bus will not be reached; why is one line.
+  virtual void on_unreachable(sender& from, std::string why) = 0;
+  /// A run has ended.
   virtual void on_run_done(sender& from) = 0;
 
  protected:
@@ -54,7 +60,9 @@ struct sender_context {
   drivers::target notifications;
 };
 
-class sender : public drivers::completion, public drivers::timer_target {
+class sender : public drivers::completion,
+               public drivers::timer_target,
+               private drivers::reach_handler {
  public:
   enum class state : std::uint8_t { idle, warming_up, sending, pausing, closing, closed };
 
@@ -73,6 +81,11 @@ class sender : public drivers::completion, public drivers::timer_target {
   /// Writes a line a message from now on.
   void log_to(std::unique_ptr<message_log> log);
 
+  /// Connects to the bus, so that one that refuses is known before a run; a run need not wait.
+  void start() { transport_->reach(*this); }
+  bool is_ready() const noexcept { return ready_; }
+  /// Why the bus is not reached yet; empty: it is, or no attempt has failed.
+  std::string trouble() const { return ready_ ? std::string() : transport_->last_error(); }
   /// Starts a run; false unless idle. The text is shared with the thread's other senders.
   bool run(std::shared_ptr<message_text> text);
   /// Ends the run after the message in flight; what was done is reported as usual.
@@ -95,6 +108,8 @@ class sender : public drivers::completion, public drivers::timer_target {
   const test_plan& plan() const noexcept { return text_->plan(); }
 
  private:
+  void on_reached() final;
+  void on_unreached(error_code error, std::string_view detail, bool final) final;
   void on_complete(std::uint64_t tag, const drivers::outcome& result) final;
   void on_timer(std::uint64_t tag) final;
   void begin_messages();
@@ -111,6 +126,7 @@ class sender : public drivers::completion, public drivers::timer_target {
   std::uint32_t number_;
   wire::control::agent_kind kind_;
   state state_ = state::idle;
+  bool ready_ = false;
   bool cancelled_ = false;
   wire::oslo::hex_id id_{};    ///< the run's part of message ids
   std::int64_t sequence_ = 0;  ///< of the message in flight

@@ -49,8 +49,9 @@ void worker::start() {
     }
   }
   if (!buffers_.empty()) arm(flush_output);
-  for (const auto& s : senders_) events_.agent_ready(s->number());
+  // Those that listen first: where connections are shared and too few, they need their channels.
   for (const auto& r : receivers_) r->start();
+  for (const auto& s : senders_) s->start();
   added_.clear();
   added_.shrink_to_fit();
 }
@@ -96,18 +97,23 @@ std::unique_ptr<message_log> worker::log_for(const added& a) {
 }
 
 void worker::fail_unready(const std::string& no_trouble) {
+  const auto late = [&](std::uint32_t number, const std::string& trouble) {
+    events_.agent_failed(number, "not ready in time: " + (trouble.empty() ? no_trouble : trouble));
+  };
   for (const auto& r : receivers_) {
-    if (r->current() == receiver::state::starting) {
-      const std::string trouble = r->last_trouble();
-      events_.agent_failed(r->number(),
-                           "not ready in time: " + (trouble.empty() ? no_trouble : trouble));
-    }
+    if (r->current() == receiver::state::starting) late(r->number(), r->last_trouble());
+  }
+  for (const auto& s : senders_) {
+    if (!s->is_ready() && s->current() < sender::state::closing) late(s->number(), s->trouble());
   }
 }
 
 std::string worker::trouble() const {
   for (const auto& r : receivers_) {
     if (!r->trouble().empty()) return r->trouble();
+  }
+  for (const auto& s : senders_) {
+    if (std::string why = s->trouble(); !why.empty()) return why;
   }
   return {};
 }
@@ -171,6 +177,12 @@ void worker::closed() {
 
 void worker::on_run_done(sender& from) {
   events_.run_done(from.kind(), from.number(), from.take());
+}
+
+void worker::on_reached(sender& from) { events_.agent_ready(from.number()); }
+
+void worker::on_unreachable(sender& from, std::string why) {
+  events_.agent_failed(from.number(), std::move(why));
 }
 
 void worker::on_ready(receiver& from) { events_.agent_ready(from.number()); }

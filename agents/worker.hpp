@@ -56,7 +56,7 @@ class worker final : public sender_owner, public receiver_owner, public drivers:
   void add(wire::control::agent_kind kind, std::string name, std::uint32_t number,
            std::shared_ptr<output_file> file, bool shared);
 
-  /// Makes all agents and has them listen. Those that only send are ready at once.
+  /// Makes all agents and has them listen, or connect if they only send.
   void start();
   /// Has agent_failed told of every agent that is not ready, with its last trouble or these words.
   void fail_unready(const std::string& no_trouble);
@@ -66,7 +66,7 @@ class worker final : public sender_owner, public receiver_owner, public drivers:
   void collect(wire::control::agent_kind kind, const std::string& controller, std::uint64_t ticket);
   /// The agents of a kind close and are gone.
   void leave(wire::control::agent_kind kind, drivers::duration limit);
-  /// Why an agent does not listen now; empty: all do.
+  /// Why an agent does not listen now, or has not reached the bus yet; empty: nothing is amiss.
   std::string trouble() const;
   /// What the links of all agents have counted since the start.
   wire::control::link_counts links() const;
@@ -91,6 +91,8 @@ class worker final : public sender_owner, public receiver_owner, public drivers:
   void closed();
 
   void on_run_done(sender& from) override;
+  void on_reached(sender& from) override;
+  void on_unreachable(sender& from, std::string why) override;
   void on_ready(receiver& from) override;
   void on_failed(receiver& from, std::string why) override;
   void on_timer(std::uint64_t which) override;

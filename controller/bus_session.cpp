@@ -127,12 +127,14 @@ void bus_session::on_request(drivers::listener& from, const drivers::incoming_re
 }
 
 void bus_session::on_listening(drivers::listener&) {
+  lost_contact_.clear();
   machine_.on_listening(now());
   pump();
 }
 
 void bus_session::on_listener_error(drivers::listener&, error_code error, std::string_view detail,
                                     bool final) {
+  lost_contact_ = detail.empty() ? error.message() : detail;
   machine_.on_listener_trouble(error, detail, final);
   pump();
 }

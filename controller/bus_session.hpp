@@ -36,6 +36,8 @@ class bus_session final : private drivers::request_handler,
   void cancel(std::string_view why);
 
   const session& machine() const noexcept { return machine_; }
+  /// Why its own address is not listened at now; empty: it is, or has not failed yet.
+  const std::string& lost_contact() const noexcept { return lost_contact_; }
   /// What the session found; with the bus's last error where nothing could be done. Once, after
   /// closed.
   outcome take_result();
@@ -64,6 +66,7 @@ class bus_session final : private drivers::request_handler,
   wire::control::reply_address own_;
   drivers::loop::timer_id timer_ = 0;
   std::optional<time_point> timer_at_;
+  std::string lost_contact_;
   std::string last_error_;
   std::string known_error_;  ///< the transport\'s last, told to the machine
   bool closing_ = false;

@@ -40,7 +40,9 @@ constexpr std::chrono::milliseconds watch_interval{200};
 /// Ends a session as soon as `trouble` says something.
 class watch final : private drivers::timer_target {
  public:
-  watch(drivers::loop& on, bus_session& what, const std::function<std::string()>& trouble)
+  using asked = std::function<std::string(const std::string& lost)>;
+
+  watch(drivers::loop& on, bus_session& what, const asked& trouble)
       : loop_(on), session_(what), trouble_(trouble) {
     if (trouble_) look_later();
   }
@@ -52,14 +54,45 @@ class watch final : private drivers::timer_target {
   void look_later() { timer_ = loop_.start_timer(clock::now() + watch_interval, *this, 0); }
   void on_timer(std::uint64_t) override {
     timer_ = 0;
-    const std::string why = trouble_();
+    const std::string why = trouble_(session_.lost_contact());
     if (why.empty()) return look_later();
     session_.cancel(why);
   }
 
   drivers::loop& loop_;
   bus_session& session_;
-  const std::function<std::string()>& trouble_;
+  const asked& trouble_;
+  drivers::loop::timer_id timer_ = 0;
+};
+
+constexpr std::chrono::seconds connecting_patience{2};
+
+/// Says what the session is connecting to, if that takes long.
+class connecting_note final : private drivers::timer_target {
+ public:
+  connecting_note(drivers::loop& on, const bus_session& what, progress_line& shown,
+                  const checked_settings& checked)
+      : loop_(on), session_(what), shown_(shown), checked_(checked) {
+    timer_ = loop_.start_timer(clock::now() + connecting_patience, *this, 0);
+  }
+  ~connecting_note() { loop_.cancel_timer(timer_); }
+  connecting_note(const connecting_note&) = delete;
+  connecting_note& operator=(const connecting_note&) = delete;
+
+ private:
+  void on_timer(std::uint64_t) override {
+    timer_ = 0;
+    if (session_.machine().current() != phase::connecting) return;
+    shown_.clear();
+    const std::string& why = session_.lost_contact();
+    say_error(checked_.given.program, "connecting to " + checked_.masked_control_url +
+                                          (why.empty() ? "" : " (" + why + ")"));
+  }
+
+  drivers::loop& loop_;
+  const bus_session& session_;
+  progress_line& shown_;
+  const checked_settings& checked_;
   drivers::loop::timer_id timer_ = 0;
 };
 
@@ -89,6 +122,7 @@ outcome run_session(const checked_settings& checked) {
   }
   bus->start();
   const watch over{loop, *bus, checked.trouble};
+  const connecting_note slow{loop, *bus, progress, checked};
   loop.run();
   progress.clear();
   return bus->take_result();

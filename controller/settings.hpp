@@ -61,9 +61,9 @@ struct checked_settings {
   whole_file output;
   whole_file json;
   std::shared_ptr<const run_directory> out;  ///< empty: no folder
-  /// Asked a few times a second while the session runs; a text that is not empty ends it, as the
-  /// reason. May be empty.
-  std::function<std::string()> trouble;
+  /// Asked a few times a second while the session runs, and told why there is no contact with the
+  /// bus (empty: there is); a text that is not empty ends the session, as the reason. May be empty.
+  std::function<std::string(const std::string& lost)> trouble;
 };
 
 /// Checks everything that can be checked without a bus. Throws configuration_error: one line,

@@ -74,6 +74,18 @@ struct notification_message {
   bool envelope = false;  ///< true: driver messagingv2
 };
 
+/// Who is told how transport::reach() goes.
+class reach_handler {
+ public:
+  /// The bus has taken the login, and messages may be sent; told once.
+  virtual void on_reached() = 0;
+  /// An attempt failed; another follows by itself unless final.
+  virtual void on_unreached(error_code, std::string_view detail, bool final) = 0;
+
+ protected:
+  ~reach_handler() = default;
+};
+
 class listener;
 
 /// Names an incoming request until it is answered; stale ones are ignored.
@@ -207,6 +219,10 @@ class transport {
                                          std::shared_ptr<const transport_settings> settings);
   virtual ~transport() = default;
 
+  /// Makes the connection that the first message would make, and sends nothing on it. Only as the
+  /// first operation. `told` must outlive the transport or close() it; after on_reached() or a
+  /// final failure it hears no more. Nothing of oslo.messaging's, which connects when it sends.
+  virtual void reach(reach_handler& told) = 0;
   /// Calls a method and waits for its reply. Errors: messaging_timeout, remote_exception,
   /// delivery_failure, …
   virtual void call(const target& to, const request_message& request, const call_options& options,

@@ -52,6 +52,12 @@ amqp10_transport::~amqp10_transport() {
   if (connection_) connection_->remove(*this);
 }
 
+void amqp10_transport::reach(reach_handler& told) {
+  if (closing_) return;
+  reaching_ = &told;
+  bus()->need();
+}
+
 // --- operations -------------------------------------------------------------------------------
 
 amqp10_transport::handle amqp10_transport::start(completion& done, std::uint64_t tag,
@@ -249,6 +255,8 @@ void amqp10_transport::on_down(const trouble& why) {
   sends_.down(why);
   addresser_.reset();
   look_again();
+  auto* const told = why.final ? std::exchange(reaching_, nullptr) : reaching_;
+  if (told != nullptr) told->on_unreached(why.error, why.detail, why.final);
   for (auto* l : std::vector(listeners_)) {
     if (std::find(listeners_.begin(), listeners_.end(), l) != listeners_.end()) l->on_down(why);
   }
@@ -261,6 +269,7 @@ void amqp10_transport::on_room() {
 
 void amqp10_transport::on_reply_link() {
   sends_.ready(connection_, *this, *addresser_, replies_.address());
+  if (auto* const told = std::exchange(reaching_, nullptr)) told->on_reached();
 }
 
 void amqp10_transport::on_reply_link_down(std::string_view words) {
@@ -366,6 +375,7 @@ void amqp10_transport::close(duration limit, std::function<void()> done) {
   answering_.push_back(closing::start(
       loop_, limit, [this] { close_links(); }, std::move(done)));
   if (!std::exchange(closing_, true)) {
+    reaching_ = nullptr;
     if (connection_) connection_->keep_sessions();
     for (auto* l : std::vector(listeners_)) l->stop();
     replies_.close();

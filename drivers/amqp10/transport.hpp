@@ -54,6 +54,7 @@ class amqp10_transport final : public drivers::transport,
   amqp10_transport(loop& on, std::shared_ptr<const transport_settings> with);
   ~amqp10_transport() override;
 
+  void reach(reach_handler& told) override;
   void call(const target& to, const request_message& request, const call_options& options,
             completion& done, std::uint64_t tag) override;
   void cast(const target& to, const request_message& request, const call_options& options,
@@ -133,6 +134,7 @@ class amqp10_transport final : public drivers::transport,
   std::shared_ptr<monitor> monitor_;
   std::shared_ptr<connection> connection_;  ///< null before the first use
   std::optional<wire::oslo::amqp10_addresser> addresser_;
+  reach_handler* reaching_ = nullptr;
   reply_link replies_;
   sender_links sends_;
   operation_table<operation> operations_;

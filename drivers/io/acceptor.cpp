@@ -62,7 +62,7 @@ bool acceptor::is_loopback(context& on, const std::string& host) {
   error_code error;
   tcp::resolver resolver(on.asio());
   const auto found = resolver.resolve(host, "0", tcp::resolver::passive, error);
-  if (error) return false;
+  if (error) throw configuration_error("the host '" + host + "' is unknown: " + error.message());
   return std::all_of(found.begin(), found.end(),
                      [](const auto& one) { return one.endpoint().address().is_loopback(); });
 }

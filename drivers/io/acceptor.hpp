@@ -33,7 +33,7 @@ class acceptor final : public std::enable_shared_from_this<acceptor>, private ti
   void close();
 
   /// True when `host` is an address of this machine that other machines cannot reach: all that it
-  /// resolves to are loopback addresses.
+  /// resolves to are loopback addresses. Throws configuration_error for a name that is unknown.
   static bool is_loopback(context& on, const std::string& host);
 
  private:

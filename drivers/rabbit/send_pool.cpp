@@ -2,6 +2,7 @@
 #include "drivers/rabbit/send_pool.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace ombt::drivers::rabbit {
 namespace {
@@ -66,14 +67,27 @@ void send_pool::abandon_all(const send_owner& owner) {
   }
 }
 
-void send_pool::reach() {
+void send_pool::reach(reach_handler* told) {
   if (closed_) return;
+  if (told != nullptr) reaching_ = told;
   if (links_.empty()) {
     links_.push_back(std::make_unique<send_link>(*this, source_()));
     free_.push_back({links_.back().get(), steady_clock::now()});
   } else if (!free_.empty()) {
     free_.back().link->reach();
   }
+}
+
+void send_pool::reached() {
+  if (auto* const told = std::exchange(reaching_, nullptr)) told->on_reached();
+}
+
+void send_pool::unreached(const trouble& why) {
+  // A connection that is open, but has no channel left, has been reached: who sends hears of that.
+  if (why.what == trouble::scope::channel || why.error == errc::limit_exceeded) return reached();
+  auto* const told = reaching_;
+  if (why.final) reaching_ = nullptr;
+  if (told != nullptr) told->on_unreached(why.error, why.detail, why.final);
 }
 
 bool send_pool::in_contact() const noexcept {
@@ -173,10 +187,12 @@ void send_link::on_up() {
   confirming_ = false;
   delivery_tag_ = 0;
   if (op_) publish();
+  pool_.reached();
 }
 
 void send_link::on_down(const trouble& why) {
   returned_ = false;
+  pool_.unreached(why);
   if (why.what == trouble::scope::channel) {
     // Opened again with the next message only: whatever closed it may do so again.
     if (op_) end(why.error, why.detail);

@@ -87,8 +87,10 @@ class send_pool {
   void abandon(send_op& op);
   /// The same for all messages of an owner.
   void abandon_all(const send_owner& owner);
-  /// Has a link connected before there is a message to send.
-  void reach();
+  /// Has a link connected before there is a message to send, and `told` how it goes.
+  void reach(reach_handler* told = nullptr);
+  /// Nobody waits for that any more.
+  void forget_reach() noexcept { reaching_ = nullptr; }
   /// Fails all messages with errc::cancelled (told at once) and removes the links from their
   /// connections.
   void close();
@@ -101,12 +103,15 @@ class send_pool {
  private:
   friend class send_link;
   void finished(send_link& link, std::unique_ptr<send_op> op, const send_result& result);
+  void reached();
+  void unreached(const trouble& why);
   void serve_next(send_link& link);
   void expire();
 
   std::shared_ptr<const settings> settings_;
   connection_source source_;
   std::function<void()> on_trouble_;
+  reach_handler* reaching_ = nullptr;
   struct idle {
     send_link* link;
     time_point since;

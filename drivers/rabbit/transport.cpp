@@ -357,6 +357,7 @@ void rabbit_transport::close(duration limit, std::function<void()> done) {
       loop_, limit, [this] { close_links(); }, std::move(done)));
   if (!std::exchange(closing_, true)) {
     sends_.on_trouble([this] { look_again(); });
+    sends_.forget_reach();
     for (auto* l : std::vector(listeners_)) l->stop();
     if (replies_) {
       if (remove_declarations_) replies_->delete_queue();

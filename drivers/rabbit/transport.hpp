@@ -51,6 +51,7 @@ class rabbit_transport final : public drivers::transport,
   rabbit_transport(loop& on, std::shared_ptr<const transport_settings> with);
   ~rabbit_transport() override;
 
+  void reach(reach_handler& told) override { sends_.reach(&told); }
   void call(const target& to, const request_message& request, const call_options& options,
             completion& done, std::uint64_t tag) override;
   void cast(const target& to, const request_message& request, const call_options& options,

@@ -34,6 +34,7 @@ struct silent_transport final : drivers::transport {
     waiting = &done;
     bytes += r.args_json.size();
   }
+  void reach(drivers::reach_handler&) override {}
   void call(const drivers::target&, const drivers::request_message& r, const drivers::call_options&,
             drivers::completion& done, std::uint64_t) override {
     take(r, done);
@@ -61,6 +62,8 @@ struct silent_transport final : drivers::transport {
 };
 
 struct nobody : agents::sender_owner {
+  void on_reached(agents::sender&) override {}
+  void on_unreachable(agents::sender&, std::string) override {}
   void on_run_done(agents::sender&) override {}
 };
 

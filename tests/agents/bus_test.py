@@ -9,6 +9,7 @@ import glob
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -438,6 +439,24 @@ class InTheBackground(BusTest):
         url = address.url(user="ali", password="sesame")
         self.fails("--rpc-server", "1", url=url, says=["%d" % address.port, "login"])
         self.fails("--rpc-client", "1", url=url, says=["%d" % address.port, "login"])
+
+    def test_a_login_that_is_refused_where_control_is_elsewhere(self):
+        address = bus.address()
+        url = address.url(user="ali", password="sesame")
+        for kind in ("RPC client", "Notifier"):
+            option = "--" + kind.lower().replace(" ", "-")
+            self.fails(option, "1", "--control", bus.url(), url=url,
+                       says=[kind, "%d" % address.port, "login"])
+            self.fails(option, "1", "--control", bus.url(), url=address.url(vhost="nowhere"),
+                       says=[kind, "%d" % address.port, "nowhere"])
+
+    def test_a_bus_under_test_that_nobody_listens_at_where_control_is_elsewhere(self):
+        with socket.socket() as holder:
+            holder.bind(("127.0.0.1", 0))
+            port = holder.getsockname()[1]
+            self.fails("--rpc-client", "1", "--control", bus.url(),
+                       url="rabbit://127.0.0.1:%d/" % port,
+                       says=["RPC client", "not ready in time", ":%d" % port, "refused"])
 
     def test_a_vhost_that_is_refused(self):
         address = bus.address()

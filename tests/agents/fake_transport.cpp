@@ -199,11 +199,21 @@ class fake_transport final : public drivers::transport, private drivers::timer_t
   }
   ~fake_transport() override {
     closed();
+    *reaching_ = nullptr;
     listeners_->ended = {};
     const std::lock_guard lock(bus_.mutex_);
     std::erase_if(bus_.operations_, [this](const auto& o) { return o.second.from == this; });
   }
 
+  void reach(drivers::reach_handler& told) override {
+    const std::lock_guard lock(bus_.mutex_);
+    *reaching_ = &told;
+    loop_.post([held = reaching_, error = bus_.sender_refusal_, bus = &bus_] {
+      if (*held == nullptr) return;
+      if (!error) return (*held)->on_reached();
+      (*held)->on_unreached(error, bus->sender_refusal_detail_, bus->sender_refusal_final_);
+    });
+  }
   void call(const target& to, const drivers::request_message& r, const drivers::call_options& o,
             drivers::completion& done, std::uint64_t tag) override {
     start({sent_message::kind::call,
@@ -254,6 +264,7 @@ class fake_transport final : public drivers::transport, private drivers::timer_t
     }
     for (const std::uint64_t id : mine) bus_.finish(id, cancelled);
     for (fake_listener* l : listeners_->all) l->stop();
+    *reaching_ = nullptr;
     closing_.push_back(
         {std::move(done), loop_.start_timer(drivers::steady_clock::now() + limit, *this, 0)});
     if (!owes()) closed();
@@ -262,6 +273,7 @@ class fake_transport final : public drivers::transport, private drivers::timer_t
   bool in_contact() const noexcept override { return true; }
   const drivers::transport_counters& counters() const noexcept override { return counters_; }
   std::string last_error() const override {
+    if (bus_.sender_refusal_) return bus_.sender_refusal_detail_;
     return bus_.refusal_ ? bus_.refusal_detail_ : std::string();
   }
 
@@ -301,6 +313,8 @@ class fake_transport final : public drivers::transport, private drivers::timer_t
   drivers::loop& loop_;
   drivers::transport_counters counters_;
   std::shared_ptr<fake_listener::siblings> listeners_ = std::make_shared<fake_listener::siblings>();
+  std::shared_ptr<drivers::reach_handler*> reaching_ =
+      std::make_shared<drivers::reach_handler*>(nullptr);
   std::vector<closing> closing_;
   bool remove_ = false;
   bool counted_ = false;  ///< as closed
@@ -329,6 +343,12 @@ void fake_bus::refuse_listeners(error_code error, std::string detail) {
   const std::lock_guard lock(mutex_);
   refusal_ = error;
   refusal_detail_ = std::move(detail);
+}
+void fake_bus::refuse_senders(error_code error, std::string detail, bool final) {
+  const std::lock_guard lock(mutex_);
+  sender_refusal_ = error;
+  sender_refusal_detail_ = std::move(detail);
+  sender_refusal_final_ = final;
 }
 void fake_bus::stall_listeners() {
   const std::lock_guard lock(mutex_);

@@ -59,6 +59,8 @@ class fake_bus {
   void refuse_listeners(error_code error, std::string detail);
   /// listen() never becomes ready.
   void stall_listeners();
+  /// reach() fails once with this error, final or not, and never succeeds.
+  void refuse_senders(error_code error, std::string detail, bool final);
 
   std::vector<sent_message> sent() const;
   std::vector<sent_message> sent(const std::string& method) const;
@@ -98,6 +100,9 @@ class fake_bus {
   std::size_t unended_ = 0;
   error_code refusal_;
   std::string refusal_detail_;
+  error_code sender_refusal_;
+  std::string sender_refusal_detail_;
+  bool sender_refusal_final_ = false;
   bool stalled_ = false;
   int made_ = 0;
   int closed_ = 0;

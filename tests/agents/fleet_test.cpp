@@ -172,6 +172,9 @@ TEST_CASE_METHOD(
     bus.stall_listeners();
     options.rpc_servers = 2;
   }
+  SECTION("a client does not reach its bus") {
+    bus.refuse_senders(errc::bus_unreachable, "connection refused", false);
+  }
   const auto f = make();
   f->start(false);
   CHECK_FALSE(f->wait_ready());
@@ -193,6 +196,34 @@ TEST_CASE_METHOD(fleet_fixture,
   CHECK_THAT(f->failure(), Catch::Contains("the bus refused the login"));
   CHECK_THAT(f->failure(), Catch::Contains("ACCESS_REFUSED"));
   CHECK_THAT(f->failure(), !Catch::Contains("secret"));
+}
+
+TEST_CASE_METHOD(
+    fleet_fixture,
+    "A bus that refuses those who only send fails the fleet, though control is ready") {
+  const bool notifies = GENERATE(true, false);
+  (notifies ? options.notifiers : options.rpc_clients) = 3;
+  options.threads = 2;
+  bus.refuse_senders(errc::authentication_failed, "rabbit://u:secret@h: ACCESS_REFUSED", true);
+  const auto f = make();
+  f->start(false);
+  CHECK_FALSE(f->wait_ready());
+  CHECK_FALSE(f->wait());
+  CHECK_THAT(f->failure(), Catch::StartsWith(notifies ? "Notifier " : "RPC client "));
+  CHECK_THAT(f->failure(), Catch::Contains("the bus refused the login: ") &&
+                               Catch::Contains("ACCESS_REFUSED") && !Catch::Contains("secret"));
+}
+
+TEST_CASE_METHOD(fleet_fixture, "A client that has not reached its bus is told of meanwhile") {
+  options.rpc_clients = 1;
+  bus.refuse_senders(errc::bus_unreachable, "h:1: connection refused", false);
+  const auto f = make();
+  std::promise<std::string> note;
+  f->on_note([&](const std::string& text) { note.set_value(text); });
+  f->start(false);
+  CHECK_THAT(note.get_future().get(),
+             Catch::StartsWith("no contact with the bus, trying again: ") &&
+                 Catch::Contains("h:1: connection refused"));
 }
 
 TEST_CASE_METHOD(fleet_fixture,

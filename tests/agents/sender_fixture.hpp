@@ -28,6 +28,8 @@ struct sender_fixture : agents::sender_owner {
     context.notifications.topic = "notify-t";
   }
 
+  void on_reached(agents::sender&) override {}
+  void on_unreachable(agents::sender&, std::string) override {}
   void on_run_done(agents::sender&) override { ++runs_done; }
 
   static std::shared_ptr<agents::message_text> text(wire::control::test_kind test,

@@ -50,6 +50,8 @@ class RabbitPlugin(unittest.TestCase):
 
     def test_agents_whose_bus_under_test_alone_is_the_plugin(self):
         self.refused("ombt-agent", "--url", AMQP, "--control", RABBIT, "--rpc-server", 1)
+        self.refused("ombt-agent", "--url", AMQP, "--control", RABBIT, "--rpc-client", 1)
+        self.refused("ombt-agent", "--url", AMQP, "--control", RABBIT, "--notifier", 1, "--daemon")
         self.refused("ombt-agent", "--url", RABBIT, "--control", AMQP, "--rpc-server", 1)
 
     def test_the_controller_makes_no_contact(self):

@@ -323,5 +323,25 @@ class Hostile(unittest.TestCase):
         self.assertIsNone(listener.process.poll())
 
 
+class TooLarge(unittest.TestCase):
+    def test_a_call_above_the_routers_limit_fails_and_the_next_waits_for_the_link(self):
+        router = bus.Router("--max-message-size", "100000")
+        self.addCleanup(router.end)
+        url = router.address.url(query="?link_retry_delay=6")
+        target = {"exchange": bus.unique("ex"), "topic": bus.unique("topic")}
+        server = Peer("rpc_server", SERVER, url=url, server="srv", topology=TOPOLOGY, **target)
+        self.addCleanup(server.kill)
+        client = Peer("rpc_client", CLIENT, url=url, topology=TOPOLOGY)
+        self.addCleanup(client.kill)
+
+        def call(size, timeout=PATIENCE):
+            return client.one("call", target=target, method="echo", args={"data": "x" * size},
+                              timeout=timeout)
+        self.assertTrue(call(10)["ok"])
+        self.assertIn(call(200000)["error"], ("MessageDeliveryFailure", "delivery_failure"))
+        self.assertIn(call(10, timeout=1)["error"], ("MessagingTimeout", "messaging_timeout"))
+        self.assertTrue(call(10)["ok"])
+
+
 if __name__ == "__main__":
     bus.main()

@@ -8,6 +8,7 @@
 #include "tools/ombt-bus/child.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -18,6 +19,7 @@
 #include <poll.h>
 #include <stdexcept>
 #include <string>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
@@ -33,14 +35,29 @@ using std::chrono::milliseconds;
 constexpr std::chrono::seconds start_limit{60};  // of each program
 constexpr std::chrono::seconds stop_limit{5};    // after SIGTERM
 constexpr milliseconds poll_interval{10};
+/// In the URL of agents and controller: a router that says nothing for so many seconds is lost to
+/// them; and so it is for the test if they are not back with it soon.
+constexpr const char* idle_option = "?idle_timeout=6";
+constexpr std::chrono::seconds lost_limit{3};
+
+/// Says a text's lines on standard error, in the name of `who` where they are in its program's.
+void pass_on(const std::string& text, const std::string& program, const std::string& who) {
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find('\n', at), text.size());
+    std::string line = text.substr(at, end - at);
+    if (line.starts_with(program + ": ")) line.replace(0, program.size(), who);
+    std::fprintf(stderr, "%s\n", line.c_str());
+    at = end + 1;
+  }
+}
 
 /// A program of ours as a child that says on its standard output, line by line, that it is ready.
-/// Its standard error is ours.
+/// What it says on its standard error is kept until it is asked for.
 class program {
  public:
   /// Throws std::runtime_error with a plain sentence.
   program(const std::string& name, std::vector<std::string> arguments, std::string what = {})
-      : name_(name), what_(std::move(what)) {
+      : name_(name), who_(name + (what.empty() ? "" : " (" + what + ")")) {
     std::string file = bus::find_program(bus::beside_us(name));
     if (file.empty()) file = bus::find_program(name);
     if (file.empty()) {
@@ -50,13 +67,17 @@ class program {
     }
     arguments.insert(arguments.begin(), file);
     int ends[2];
-    if (::pipe2(ends, O_CLOEXEC) != 0) {
-      throw std::runtime_error(std::string("cannot make a pipe: ") + std::strerror(errno));
+    words_ = ::memfd_create("words", MFD_CLOEXEC);
+    if (words_ < 0 || ::pipe2(ends, O_CLOEXEC) != 0) {
+      const int error = errno;
+      if (words_ >= 0) ::close(words_);
+      throw std::runtime_error(std::string("cannot make a pipe: ") + std::strerror(error));
     }
     bus::child_options options;
     options.arguments = std::move(arguments);
     options.environment = bus::our_environment();
     options.output_pipe = ends[1];
+    options.error_file = words_;
     options.null_input = true;
     options.own_session = true;  // a terminal's Ctrl-C is for us, who stop it in its turn
     options.death_signal = SIGKILL;
@@ -66,12 +87,14 @@ class program {
     pid_ = started.pid;
     if (pid_ < 0) {
       ::close(says_);
+      ::close(words_);
       throw std::runtime_error("cannot run " + file + ": " + std::strerror(started.error));
     }
   }
   ~program() {
     stop();
     ::close(says_);
+    ::close(words_);
   }
   program(const program&) = delete;
   program& operator=(const program&) = delete;
@@ -83,6 +106,7 @@ class program {
     while (std::count(said_.begin(), said_.end(), '\n') < count) {
       const auto left = std::chrono::ceil<milliseconds>(deadline - clock::now());
       if (left.count() <= 0) {
+        say_words();
         throw std::runtime_error(name_ + " is not ready after " +
                                  std::to_string(start_limit.count()) + " s");
       }
@@ -93,6 +117,7 @@ class program {
       if (got < 0) continue;
       if (got == 0) {
         stop();
+        say_words();
         throw std::runtime_error(name_ + " ended before it was ready (" + end_ + ")");
       }
       said_.append(buffer, static_cast<std::size_t>(got));
@@ -100,16 +125,27 @@ class program {
     return said_;
   }
 
-  /// How it ended, if it has already: "signal 9".
-  std::optional<std::string> ended() {
-    reap(WNOHANG);
-    if (pid_ > 0) return {};
-    return end_;
+  /// What keeps it from its part, in a sentence: that it has ended, or stands still.
+  std::optional<std::string> trouble() {
+    if (ended()) return who_ + " ended by itself (" + end_ + ")";
+    if (still_) return who_ + " stands still (signal " + std::to_string(still_) + ")";
+    return {};
+  }
+
+  /// Passes on what it has said on its standard error.
+  void say_words() {
+    std::string text;
+    char buffer[4096];
+    for (ssize_t got = 0;
+         (got = ::pread(words_, buffer, sizeof buffer, static_cast<off_t>(text.size()))) > 0;) {
+      text.append(buffer, static_cast<std::size_t>(got));
+    }
+    pass_on(text, name_, who_);
   }
 
   void stop() {
     if (ended()) return;
-    ::kill(pid_, SIGTERM);
+    ::kill(pid_, still_ ? SIGKILL : SIGTERM);
     for (const auto deadline = clock::now() + stop_limit; !ended();) {
       if (clock::now() >= deadline) {
         ::kill(pid_, SIGKILL);
@@ -119,32 +155,67 @@ class program {
     }
   }
 
-  /// Of one that has ended.
-  std::string last_words() {
-    told_ = true;
-    return name_ + (what_.empty() ? "" : " (" + what_ + ")") + " ended by itself (" + end_ + ")";
-  }
-  bool told() const noexcept { return told_; }
-
  private:
+  bool ended() {
+    reap(WNOHANG | WUNTRACED | WCONTINUED);
+    return pid_ < 0;
+  }
   void reap(int how) {
-    if (pid_ < 0) return;
-    int status = 0;
-    pid_t got = 0;
-    do got = ::waitpid(pid_, &status, how);
-    while (got < 0 && errno == EINTR);
-    if (got != pid_) return;
-    pid_ = -1;
-    end_ = bus::describe_end(status);
+    while (pid_ > 0) {
+      int status = 0;
+      const pid_t got = ::waitpid(pid_, &status, how);
+      if (got < 0 && errno == EINTR) continue;
+      if (got != pid_) return;
+      still_ = WIFSTOPPED(status) ? WSTOPSIG(status) : 0;
+      if (WIFSTOPPED(status) || WIFCONTINUED(status)) continue;
+      pid_ = -1;
+      end_ = bus::describe_end(status);
+    }
   }
 
   std::string name_;
-  std::string what_;  ///< which one of that name
+  std::string who_;  ///< the name, and which one of it
   pid_t pid_ = -1;
-  int says_ = -1;  ///< the end of its standard output
+  int says_ = -1;   ///< the end of its standard output
+  int words_ = -1;  ///< its standard error, a file in memory
   std::string said_;
-  std::string end_;
-  bool told_ = false;
+  std::string end_;  ///< "signal 9"
+  int still_ = 0;    ///< the signal that stopped it
+};
+
+/// What keeps the test from going on; asked a few times a second.
+class watchman {
+ public:
+  watchman(program& router, program& server, program& client)
+      : programs_{&router, &server, &client} {}
+
+  /// `lost` is why the controller has no contact with the router; empty: it has.
+  std::string trouble(const std::string& lost) {
+    // The same cause may show as several: the first that is seen is told.
+    for (program* const one : programs_) {
+      if (!told_.empty()) return told_;
+      told_ = one->trouble().value_or("");
+      of_the_router_ = one == programs_.front();
+    }
+    if (lost.empty()) {
+      lost_since_.reset();
+    } else if (!lost_since_) {
+      lost_since_ = clock::now();
+    } else if (told_.empty() && clock::now() - *lost_since_ >= lost_limit) {
+      told_ = "ombt-router does not answer: " + lost;
+      of_the_router_ = true;
+    }
+    return told_;
+  }
+  const std::string& told() const noexcept { return told_; }
+  /// Then what agents say of their connections is of no interest.
+  bool router_failed() const noexcept { return !told_.empty() && of_the_router_; }
+
+ private:
+  const std::array<program*, 3> programs_;
+  std::optional<clock::time_point> lost_since_;
+  std::string told_;
+  bool of_the_router_ = false;
 };
 
 /// One kind of agent of the test, all in a process.
@@ -195,30 +266,28 @@ int run_embedded(const controller::settings& given, const embedded_agents& agent
     say(test, "no bus named: starting ombt-router, " + text_of(servers) + ", " + text_of(clients));
     router.emplace("ombt-router", std::vector<std::string>{});
     std::string url = router->wait_for_lines(1);
-    url.erase(url.find('\n'));
+    url.replace(url.find('\n'), std::string::npos, idle_option);
     server.emplace("ombt-agent", agent_arguments(servers, test, url), text_of(servers));
     client.emplace("ombt-agent", agent_arguments(clients, test, url), text_of(clients));
     server->wait_for_lines(servers.count);
     client->wait_for_lines(clients.count);
     controller::use_bus(checked, url);
-    checked.trouble = [&] {
-      for (auto* one : {&router, &server, &client}) {
-        if ((*one)->ended()) return (*one)->last_words();
-      }
-      return std::string();
-    };
+    watchman over(*router, *server, *client);
+    checked.trouble = [&over](const std::string& lost) { return over.trouble(lost); };
     status = controller::run_controller(checked);
+    const bool told = !over.told().empty();
+    if (!told && !over.trouble({}).empty()) say(test, over.told());
+    if (!over.told().empty()) status = controller::exit_incomplete;
+    for (auto* one : {&client, &server, &router}) {
+      (*one)->stop();
+      if (!over.router_failed()) (*one)->say_words();
+    }
   } catch (const configuration_error& e) {
     say(test, e.what());
     return controller::exit_configuration;
   } catch (const std::runtime_error& e) {
     say(test, e.what());
     return status;
-  }
-  for (auto* one : {&client, &server, &router}) {
-    if (!(*one)->ended()) continue;
-    status = controller::exit_incomplete;
-    if (!(*one)->told()) say(test, (*one)->last_words());
   }
   return status;
 }

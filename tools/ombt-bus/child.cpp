@@ -53,6 +53,10 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
       dup2(options.output_pipe, STDOUT_FILENO) < 0) {
     give_up();
   }
+  if (options.output.empty() && options.error_file >= 0 &&
+      dup2(options.error_file, STDERR_FILENO) < 0) {
+    give_up();
+  }
   if (!options.folder.empty() && chdir(options.folder.c_str()) != 0) give_up();
   struct sigaction standard {};
   standard.sa_handler = SIG_DFL;

@@ -17,6 +17,7 @@ struct child_options {
   std::string folder;                    ///< working folder; empty: the parent's
   std::string output;        ///< file that stdout and stderr are appended to; empty: the parent's
   int output_pipe = -1;      ///< descriptor that becomes stdout, if there is no `output`; -1: none
+  int error_file = -1;       ///< descriptor that becomes stderr, likewise
   bool null_input = false;   ///< stdin is /dev/null
   bool own_session = false;  ///< out of reach of the terminal's Ctrl-C
   int death_signal = 0;      ///< sent to the child when the parent dies; 0: none

@@ -88,12 +88,14 @@ int main(int argc, char** argv) {
       ->type_name("RULE")
       ->expected(1)
       ->take_all();
-  app.add_option("--users", options.users_file,
-                 "who may log in (SASL PLAIN): a file of lines \"user password\" (default: "
-                 "everybody, without a login)")
-      ->type_name("FILE");
+  CLI::Option* const users =
+      app.add_option("--users", options.users_file,
+                     "who may log in (SASL PLAIN): a file of lines \"user password\" (default: "
+                     "everybody, without a login)")
+          ->type_name("FILE");
   app.add_flag("--anonymous", options.anonymous,
-               "no login although --host is an address that other machines reach");
+               "no login although --host is an address that other machines reach")
+      ->excludes(users);
   app.add_option("--id", options.id, "the router's name (default: ombt-router-PID)");
   number("--threads", options.threads, 1, 64,
          "I/O threads that connections are spread over "

@@ -21,8 +21,15 @@ using drivers::steady_clock;
 constexpr std::size_t other_files = 32;
 constexpr auto stop_time = std::chrono::seconds(2);
 
+constexpr std::size_t id_limit = 64;
+
+/// The id is a step of reply addresses, which a slash would divide.
 std::string id_of(const router_options& options) {
-  return options.id.empty() ? "ombt-router-" + std::to_string(::getpid()) : options.id;
+  if (options.id.empty()) return "ombt-router-" + std::to_string(::getpid());
+  const bool plain = std::all_of(options.id.begin(), options.id.end(),
+                                 [](char c) { return c >= ' ' && c <= '~' && c != '/'; });
+  if (plain && options.id.size() <= id_limit) return options.id;
+  throw configuration_error("--id: expected at most 64 printable ASCII characters, none of them /");
 }
 
 connection_settings settings_of(const router_options& options, const users& known) {

@@ -12,7 +12,8 @@ class users {
  public:
   /// Reads lines "user password"; empty ones and those that begin with # are skipped. A password
   /// is the rest of its line, spaces included. Throws configuration_error: a file that cannot be
-  /// read, a line without a password, a user twice, nobody at all.
+  /// read, a line without a password, with a control character or above 4,096 bytes, a user twice,
+  /// nobody at all.
   static users read(const std::string& file);
 
   /// Takes as long for a wrong password as for the right one.

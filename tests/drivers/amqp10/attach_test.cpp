@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a transport attaches, when, on which sessions, and how it leaves.
 #include "tests/drivers/amqp10/bed.hpp"
+#include "tests/drivers/reach_record.hpp"
 
 #include <set>
 
@@ -38,6 +39,54 @@ TEST_CASE("the reply link is attached first, a sender once replies have an addre
   CHECK(sender.target.address == amqp10_bed::anycast);
   CHECK(m.read().reply_to == "here");
   CHECK(reply.most_credit == 200);
+}
+
+TEST_CASE("reach() connects, and is done once replies have an address; then nothing is sent") {
+  amqp10_bed b;
+  b.bus.instead = [&](scripted_peer::seen_link& l) { return l.source.dynamic; };
+  reach_record r;
+  b.t->reach(r);
+  REQUIRE(b.drive([&] { return b.bus.links.size() == 1; }));
+  b.settle();
+  CHECK(r.reached == 0);
+  auto& reply = b.bus.links.front();
+  reply.link.accept({"here", true, true}, reply.target);
+  b.bus.wake();
+  REQUIRE(b.drive([&] { return r.reached == 1; }));
+  b.settle();
+  CHECK(b.bus.links.size() == 1);
+  b.bus.instead = {};
+  b.call(1);
+  CHECK(b.message(0).read().reply_to == "here");
+  CHECK(b.bus.connections == 1);
+  CHECK(r.reached == 1);
+  CHECK(r.failures.empty());
+}
+
+TEST_CASE("reach() ends at RabbitMQ's plugin, with the reason") {
+  amqp10_bed b;
+  b.bus.options.properties = {{"product", std::string("RabbitMQ")}};
+  reach_record r;
+  b.t->reach(r);
+  REQUIRE(b.drive([&] { return r.final; }));
+  CHECK(r.reached == 0);
+  REQUIRE(r.failures.size() == 1);
+  CHECK_THAT(r.failures[0], Catch::Contains("RabbitMQ's AMQP 1.0 plugin"));
+}
+
+TEST_CASE("reach() goes on where an attempt failed, until the transport closes") {
+  amqp10_bed b([](auto& s) {
+    s.messaging.url.hosts = {{"127.0.0.1", 1, "", "", false}};  // nobody listens there
+    s.messaging.amqp.connection_retry_interval = 1;
+  });
+  reach_record r;
+  b.t->reach(r);
+  REQUIRE(b.drive([&] { return r.failures.size() == 2; }));
+  CHECK_FALSE(r.final);
+  b.t->close(seconds{1}, [] {});
+  b.settle(milliseconds{1200});
+  CHECK(r.failures.size() == 2);
+  CHECK(r.reached == 0);
 }
 
 TEST_CASE("a server attaches unicast, multicast, anycast, each with credit at once") {

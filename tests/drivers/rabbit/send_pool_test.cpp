@@ -2,10 +2,12 @@
 // Which connections a client sends on: how many, which first, which of them go; and what the first
 // call waits for.
 #include "tests/drivers/rabbit/scripted_bed.hpp"
+#include "tests/drivers/reach_record.hpp"
 
 using namespace ombt;
 using namespace ombt::drivers;
 using std::chrono::milliseconds;
+using tests::reach_record;
 using tests::scripted_client;
 using tests::settle;
 using namespace tests::methods;
@@ -25,6 +27,58 @@ void send_at_once(scripted_client& c, std::size_t count) {
 }
 
 }  // namespace
+
+TEST_CASE("reach() opens the connection that the first message uses, and declares nothing") {
+  scripted_client c;
+  reach_record r;
+  c.t->reach(r);
+  CHECK(r.reached == 0);
+  REQUIRE(c.drive([&] { return r.reached == 1; }));
+  settle(c.on);
+  CHECK(c.bus.connections == 1);
+  CHECK(c.bus.methods.back().id == channel_open);
+  c.cast();
+  REQUIRE(c.ends(1));
+  CHECK(c.bus.connections == 1);
+  CHECK(c.bus.count(channel_open) == 1);
+  CHECK(r.reached == 1);
+  CHECK(r.failures.empty());
+}
+
+TEST_CASE("reach() ends with a login that is refused, and goes on where nobody answers") {
+  scripted_client c([](auto& s) {
+    s.messaging.rabbit.kombu_reconnect_delay = 0.01;
+    s.messaging.rabbit.rabbit_retry_interval = 0;
+  });
+  const bool refused = GENERATE(true, false);
+  int attempts = 0;
+  c.bus.instead = [&](const tests::said_method& m) -> std::optional<std::string> {
+    if (m.id != start_ok) return {};
+    if (refused) return tests::script::connection_close(403, "ACCESS_REFUSED - no");
+    if (++attempts > 1) return {};
+    return tests::script::connection_close(541, "INTERNAL_ERROR - later");
+  };
+  reach_record r;
+  c.t->reach(r);
+  REQUIRE(c.drive([&] { return r.final || r.reached == 1; }));
+  settle(c.on);
+  REQUIRE(r.failures.size() == 1);
+  CHECK(r.final == refused);
+  CHECK(r.reached == (refused ? 0 : 1));
+  CHECK_THAT(r.failures[0], Catch::Contains(refused ? "ACCESS_REFUSED" : "INTERNAL_ERROR"));
+}
+
+TEST_CASE("a transport that closes tells nobody any more that the bus was reached") {
+  scripted_client c;
+  reach_record r;
+  c.t->reach(r);
+  bool closed = false;
+  c.t->close(std::chrono::seconds{5}, [&] { closed = true; });
+  REQUIRE(c.drive([&] { return closed; }));
+  settle(c.on);
+  CHECK(r.reached == 0);
+  CHECK(r.failures.empty());
+}
 
 TEST_CASE("each message at a time has a connection, and the one used last is used first") {
   scripted_client c([](auto& s) {

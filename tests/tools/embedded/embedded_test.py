@@ -8,6 +8,7 @@ embedded_test.py FOLDER-OF-THE-PROGRAMS [test…]
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -22,6 +23,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "controller
 import schema  # noqa: E402
 
 BIN = pathlib.Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else None
+HANGING_ROUTER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "hanging_router.py")
 PATIENCE = 150
 SAID = "ombt-controller: no bus named: starting ombt-router, %s, %s\n"
 USUAL = SAID % ("1 RPC server", "2 RPC clients")
@@ -88,6 +90,10 @@ class Case(unittest.TestCase):
         self.addCleanup(process.stdout.close)
         self.addCleanup(process.stderr.close)
         wait_until(lambda: len(self.named("ombt-agent")) == 2, "for the agents")
+        # The controller connects when they are ready.
+        wait_until(lambda: any(os.readlink(fd).startswith("socket:") for fd in
+                               pathlib.Path("/proc/%d/fd" % process.pid).iterdir()
+                               if fd.is_symlink()), "for the controller")
         time.sleep(0.5)
         return process
 
@@ -133,7 +139,7 @@ class Embedded(Case):
         self.assertEqual((status, err), (0, USUAL), out)
         report = schema.check(json.loads(out))
         self.assertEqual(report["bus"], "embedded router")
-        self.assertRegex(report["url"], r"^amqp://127\.0\.0\.1:[0-9]+/$")
+        self.assertRegex(report["url"], r"^amqp://127\.0\.0\.1:[0-9]+/\?idle_timeout=6$")
         self.assertEqual(report["url"], report["control"])
 
     def test_a_folder_gets_the_report_and_the_agents_and_is_never_taken_twice(self):
@@ -177,7 +183,7 @@ class Embedded(Case):
                 urls.add(words[words.index("--url") + 1])
         self.assertEqual(len(urls), 2)
         for url in urls:
-            self.assertRegex(url, r"^amqp://127\.0\.0\.1:[0-9]+$")
+            self.assertRegex(url, r"^amqp://127\.0\.0\.1:[0-9]+\?idle_timeout=6$")
         for process in (first, second):
             process.terminate()
             process.communicate(timeout=PATIENCE)
@@ -249,11 +255,42 @@ class Embedded(Case):
     def test_a_router_that_ends_in_the_run_ends_it_and_is_named(self):
         for number, how in ((signal.SIGKILL, "signal 9"), (signal.SIGTERM, "exit status 0")):
             took, err = self.ends_with("ombt-router", number)
-            # Agents may add that they have lost it, and what they have counted.
-            said = [line for line in err.splitlines(True) if not line.startswith("ombt-agent: ")]
-            self.assertEqual("".join(said), USUAL +
-                             "ombt-controller: ombt-router ended by itself (%s)\n" % how, err)
+            self.assertEqual(err, USUAL +
+                             "ombt-controller: ombt-router ended by itself (%s)\n" % how)
             self.assertLess(took, 5)
+
+    def test_who_stands_still_ends_the_run_and_is_named(self):
+        for option, who in (("ombt-router", "ombt-router"),
+                            ("--rpc-server", "ombt-agent (1 RPC server)"),
+                            ("--rpc-client", "ombt-agent (2 RPC clients)")):
+            took, err = self.ends_with(option, signal.SIGSTOP)
+            self.assertEqual(err, USUAL +
+                             "ombt-controller: %s stands still (signal 19)\n" % who)
+            self.assertLess(took, 10)
+
+    def test_a_router_that_hangs_ends_the_run(self):
+        folder = self.programs(ombt_router="exec /usr/bin/python3 %s %s"
+                               % (HANGING_ROUTER, BIN / "ombt-router"))
+        shutil.copy2(BIN / "ombt-agent", folder)
+        process = self.running("--timeout", 100, *LONG, program=folder / "ombt-controller")
+        (router,) = [pid for pid, line in self.processes().items() if HANGING_ROUTER in line]
+        os.kill(router, signal.SIGUSR1)
+        begun = time.monotonic()
+        out, err = process.communicate(timeout=PATIENCE)
+        self.assertLess(time.monotonic() - begun, 30)
+        self.assertEqual((process.returncode, out), (1, ""), err)
+        self.assertRegex(err, "^" + re.escape(USUAL) +
+                         r"ombt-controller: ombt-router does not answer: 127\.0\.0\.1:.*\n$")
+        self.assertEqual(self.processes(), {})
+
+    def test_what_agents_say_is_passed_on_and_tells_them_apart(self):
+        folder = self.programs(ombt_agent='echo "ombt-agent: a word" >&2; exec %s "$@"'
+                               % (BIN / "ombt-agent"))
+        shutil.copy2(BIN / "ombt-router", folder)
+        status, out, err = self.run_it("rpc-call", program=folder / "ombt-controller")
+        self.assertEqual(status, 0, err)
+        self.assertEqual(err, USUAL + "ombt-agent (2 RPC clients): a word\n"
+                         "ombt-agent (1 RPC server): a word\n", out)
 
     def test_a_program_that_is_missing_is_named(self):
         folder = self.programs()
@@ -331,6 +368,17 @@ class Never(Case):
                         self.check(*test, environment={"OMBT_CONTROL": url})):
                 self.assertEqual(len(err.splitlines()), 1, err)
                 self.assertIn("127.0.0.1:%d" % self.port, err)
+
+    def test_who_connects_for_long_says_to_what(self):
+        for scheme in ("rabbit", "amqp"):
+            url = "%s://me:secret@127.0.0.1:%d" % (scheme, self.port)
+            for task in ("status", "shutdown", "rpc-call"):
+                err = self.check("--timeout", 3, "--url", url, task).splitlines()
+                self.assertEqual(len(err), 2, err)
+                self.assertRegex(err[0], "^ombt-controller: connecting to %s://me:\\*\\*\\*@127"
+                                 "[.]0[.]0[.]1:%d/ [(]127[.]0[.]0[.]1:.*refused.*[)]$"
+                                 % (scheme, self.port))
+                self.assertNotIn("secret", err[1])
 
     def test_agents_that_are_expected(self):
         self.check_usual_bus("--expect", "rpc-client=2", "rpc-call")

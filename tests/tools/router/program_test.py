@@ -32,6 +32,13 @@ class Options(routers.RouterTest):
                 (["--address", "a"], "PREFIX=DISTRIBUTION"),
                 (["--users", "/nowhere/users"], "/nowhere/users"),
                 (["--host", "0.0.0.0"], "--users"),
+                (["--host", "no-such-host.invalid"], "'no-such-host.invalid' is unknown: Host not"),
+                (["--users", __file__, "--anonymous"], "--users excludes --anonymous"),
+                (["--id", "a/b"], "--id"),
+                (["--id", "a\nb"], "--id"),
+                (["--id", b"\xff"], "--id"),
+                (["--id", "ü"], "--id"),
+                (["--id", "x" * 65], "--id: expected at most 64"),
                 (["--max-frame-size", "100"], "--max-frame-size"),
                 (["--max-connections", "999999999"], "--max-connections"),
                 (["--idle-timeout", "nan"], "expected 0 to 3600"),
@@ -43,13 +50,21 @@ class Options(routers.RouterTest):
 
     def test_users_files_that_are_none_are_refused(self):
         for text, word in (("", "nobody"), ("me\n", "line 1"), ("# x\nme a\nme b\n", "line 3"),
-                           (" x y\n", "line 1")):
+                           (" x y\n", "line 1"), ("me a\n\x7fELF\x02 b\n", "line 2: a control"),
+                           ("a b\n" + "x" * 5000, "line 2: above 4096 bytes")):
             with tempfile.NamedTemporaryFile("w", prefix="ombt-router-test-") as file:
                 file.write(text)
                 file.flush()
                 status, said = self.refused("--users", file.name)
             self.assertEqual(status, 2)
             self.assertIn(word, said)
+        for endless in ("/dev/zero", "/dev/urandom"):
+            status, said = self.refused("--users", endless)
+            self.assertEqual(status, 2)
+            self.assertRegex(said, "'%s', line [0-9]+: " % endless)
+
+    def test_an_id_may_have_64_characters(self):
+        self.router("--id", "x" * 64)
 
     def test_a_port_that_is_taken_is_exit_status_1(self):
         first = self.router()

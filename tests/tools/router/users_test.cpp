@@ -60,7 +60,9 @@ TEST_CASE("a users file that is none is refused, with the line") {
                                                                   {"me\n", "line 1"},
                                                                   {"a b\nme \n", "line 2"},
                                                                   {" a b\n", "line 1"},
-                                                                  {"a b\na c\n", "line 2"}}) {
+                                                                  {"a b\na c\n", "line 2"},
+                                                                  {"a b\n\x01 c\n", "line 2"},
+                                                                  {"a b\rc d\n", "line 1"}}) {
     const text_file file(text);
     try {
       users::read(file.name());
