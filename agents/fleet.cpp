@@ -23,6 +23,9 @@ using control::agent_kind;
 
 namespace {
 
+/// What the ledgers of a process's receivers may take.
+constexpr std::size_t ledger_bytes = std::size_t{512} << 20;
+
 /// How long agents have to close their links: a broker takes about a millisecond for each.
 drivers::duration close_limit_for(std::size_t agents) {
   return std::min<drivers::duration>(
@@ -175,6 +178,7 @@ fleet::impl::impl(fleet_plan plan, transport_factory make_transport)
     make_transport_(trial, plan_.bus);
     if (plan_.control_bus) make_transport_(trial, plan_.control_bus);
   }
+  settings_.ledger_bytes = ledger_bytes / plan_.threads();
   settings_.make_transport = [this](drivers::loop& loop) {
     return make_transport_(loop, plan_.bus);
   };

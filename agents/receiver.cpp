@@ -50,32 +50,43 @@ void receiver::count_arrival(double sent, std::string_view msgid) {
   if (state_ == state::closing || state_ == state::closed) return;
   const double arrival = epoch_now();
   recorder* figures = &others_;
-  if (!tagged_.empty()) {
-    if (tagged* known = find(wire::control::run_tag_of_message(msgid))) figures = &known->figures;
+  if (const auto id = wire::control::read_message_id(msgid)) {
+    if (tagged* known = find(id->tag)) {
+      figures = &known->figures;
+      known->ledger.arrived(id->client, id->sequence, *room_);
+    }
+  } else {
+    ++unidentified_;
   }
   figures->arrival(arrival, sent);
   if (log_) log_->received(msgid, sent, arrival);
 }
 
-receiver::tagged* receiver::find(std::string_view tag) noexcept {
-  if (tag.size() != tag_size) return nullptr;
+receiver::tagged* receiver::find(std::uint64_t tag) noexcept {
   for (tagged& t : tagged_) {
-    if (std::string_view(t.tag.data(), tag_size) == tag) return &t;
+    if (t.tag == tag) return &t;
   }
   return nullptr;
 }
 
-receiver::tagged& receiver::know(std::string_view tag) {
+receiver::tagged& receiver::know(std::uint64_t tag) {
   if (tagged* known = find(tag)) return *known;
   if (tagged_.size() >= tag_limit) {
     // The controller that has been silent longest is taken for gone, and so are its messages.
-    tagged_.erase(
+    const auto silent =
         std::min_element(tagged_.begin(), tagged_.end(),
-                         [](const tagged& a, const tagged& b) { return a.asked < b.asked; }));
+                         [](const tagged& a, const tagged& b) { return a.asked < b.asked; });
+    take_ledger(*silent);
+    tagged_.erase(silent);
   }
   tagged& added = tagged_.emplace_back();
-  std::copy(tag.begin(), tag.end(), added.tag.begin());
+  added.tag = tag;
   return added;
+}
+
+wire::control::server_ledger receiver::take_ledger(tagged& of) {
+  room_->give(of.ledger.bytes());
+  return std::exchange(of.ledger, {});
 }
 
 report receiver::collect(std::string_view controller) {
@@ -83,11 +94,14 @@ report receiver::collect(std::string_view controller) {
     if (const std::string lost = log_->new_trouble(); !lost.empty()) others_.error(lost);
   }
   report collected = others_.take();
-  const std::string_view tag = wire::control::run_tag_of(controller);
-  if (tag.size() == tag_size) {
-    tagged& known = know(tag);
+  const std::uint64_t unidentified = std::exchange(unidentified_, 0);
+  if (const auto tag = wire::control::read_hex16(wire::control::run_tag_of(controller))) {
+    tagged& known = know(*tag);
     known.asked = ++asks_;
     collected.merge(known.figures.take());
+    auto ledger = std::make_shared<wire::control::server_ledger>(take_ledger(known));
+    ledger->unidentified = unidentified;
+    collected.details.received = std::move(ledger);
   }
   const wire::control::link_counts now = links();
   collected.details.links = now.since(std::exchange(links_collected_, now));

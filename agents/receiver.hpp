@@ -3,8 +3,9 @@
 // What the agents that receive have in common: a listener that becomes ready, results of what
 // arrived, and their collection. Messages whose id begins with the tag of a native controller that
 // has asked here are counted apart from all others (wire/control/messages.hpp), so that two
-// controllers at once get their own. What a message means is the derived agent's. All on the
-// thread of its loop.
+// controllers at once get their own, and each of them is entered in a ledger
+// (wire/control/ledger.hpp). What a message means is the derived agent's. All on the thread of its
+// loop.
 //
 // state      event                              what happens                  next state
 // idle       start                              listens                       starting
@@ -18,6 +19,7 @@
 //                                               are no longer counted         closing
 // closing    closed                             owner's callback              closed
 
+#include "wire/control/ledger.hpp"
 #include "wire/control/messages.hpp"
 
 #include "drivers/loop.hpp"
@@ -26,7 +28,6 @@
 #include "agents/measure/output_file.hpp"
 #include "agents/measure/recorder.hpp"
 
-#include <array>
 #include <functional>
 #include <memory>
 #include <string>
@@ -67,11 +68,15 @@ class receiver {
   /// Writes a line a message from now on.
   void log_to(std::unique_ptr<message_log> log);
 
+  /// Keeps its ledgers within this room, which other agents of the thread share and which must
+  /// outlive it; before start(). Without: within a room of its own.
+  void keep_ledgers_in(wire::control::ledger_room& room) { room_ = &room; }
+
   /// Begins to listen.
   void start();
   /// The results since they were last collected, for the controller of that server name: a native
-  /// one gets the messages of its tag with those of no known tag, another only the latter. What the
-  /// links counted meanwhile is with them, whoever asks.
+  /// one gets the messages of its tag, with their ledger, and those of no known tag, another only
+  /// the latter. What the links counted meanwhile is with them, whoever asks.
   report collect(std::string_view controller);
   /// What its links have counted since the start.
   wire::control::link_counts links() const { return counted_by(*transport_, listener_.get()); }
@@ -96,15 +101,17 @@ class receiver {
  private:
   /// Native controllers whose messages are counted apart.
   static constexpr std::size_t tag_limit = 16;
-  static constexpr std::size_t tag_size = 16;
+  static constexpr std::size_t own_room_bytes = std::size_t{64} << 20;
   struct tagged {
-    std::array<char, tag_size> tag{};
+    std::uint64_t tag = 0;
     std::uint64_t asked = 0;  ///< when, in asks
     recorder figures;
+    wire::control::server_ledger ledger;
   };
 
-  tagged* find(std::string_view tag) noexcept;
-  tagged& know(std::string_view tag);
+  tagged* find(std::uint64_t tag) noexcept;
+  tagged& know(std::uint64_t tag);
+  wire::control::server_ledger take_ledger(tagged& of);
 
   receiver_owner& owner_;
   std::unique_ptr<drivers::transport> transport_;
@@ -118,6 +125,9 @@ class receiver {
   std::uint64_t asks_ = 0;
   std::vector<tagged> tagged_;
   recorder others_;
+  std::uint64_t unidentified_ = 0;  ///< of the others: those with a msgid that is none
+  wire::control::ledger_room own_room_{own_room_bytes};
+  wire::control::ledger_room* room_ = &own_room_;
   wire::control::link_counts links_collected_;  ///< so far
 };
 

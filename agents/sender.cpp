@@ -38,6 +38,7 @@ bool sender::run(std::shared_ptr<message_text> text) {
   run_ = plan().run;
   cancelled_ = false;
   links_before_ = links();
+  sequence_ = 0;
   id_ = wire::oslo::make_hex_id();
   if (!plan().run_tag.empty()) wire::control::apply_run_tag(id_, plan().run_tag);
   if (start_warm_up()) {
@@ -87,7 +88,7 @@ void sender::message_done(const drivers::outcome& result) {
     }
   } else {
     const std::string name = failure_name(result);
-    recorder_.failure(end, name);
+    recorder_.failure(end, name, static_cast<std::uint64_t>(sequence_));
     if (log_) {
       log_->sent(wire::oslo::view(id_), static_cast<std::uint64_t>(sequence_), sent_epoch_, end,
                  name);
@@ -128,7 +129,8 @@ report sender::take() {
   if (log_) {
     if (const std::string lost = log_->new_trouble(); !lost.empty()) recorder_.error(lost);
   }
-  report taken = recorder_.take();
+  report taken =
+      recorder_.take(wire::control::client_of(id_), static_cast<std::uint64_t>(sequence_));
   taken.details.run = std::exchange(run_, {});
   taken.details.links = links().since(links_before_);
   return taken;

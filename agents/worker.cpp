@@ -18,7 +18,8 @@ worker::worker(drivers::loop& loop, const worker_settings& settings, worker_even
     : loop_(loop),
       settings_(settings),
       events_(events),
-      sender_context_{loop, *this, settings.timeout, {}, {}, {}} {
+      sender_context_{loop, *this, settings.timeout, {}, {}, {}},
+      ledger_room_(settings.ledger_bytes) {
   drivers::target& rpc = sender_context_.rpc;
   rpc.exchange = control::rpc_test_exchange;
   rpc.topic = control::rpc_test_topic(settings.topic);
@@ -82,6 +83,7 @@ void worker::make(const added& a) {
                                       std::move(transport));
   }
   if (log) made->log_to(std::move(log));
+  made->keep_ledgers_in(ledger_room_);
   receivers_.push_back(std::move(made));
 }
 

@@ -32,6 +32,7 @@ struct worker_settings {
   drivers::duration timeout = std::chrono::seconds{60};
   rpc_server_settings rpc_server;
   listener_settings listener;
+  std::size_t ledger_bytes = std::size_t{512} << 20;  ///< for the ledgers of a thread's receivers
 };
 
 /// Who is told what happens to a worker's agents.
@@ -101,6 +102,7 @@ class worker final : public sender_owner, public receiver_owner, public drivers:
   const worker_settings& settings_;
   worker_events& events_;
   sender_context sender_context_;
+  wire::control::ledger_room ledger_room_;
   std::vector<added> added_;
   std::vector<std::pair<std::shared_ptr<output_file>, std::unique_ptr<output_buffer>>> buffers_;
   std::vector<std::unique_ptr<sender>> senders_;

@@ -114,6 +114,51 @@ json agent_of(const agent_record& agent, bool with_results) {
   return out;
 }
 
+json counts_of(const ledger_counts& c) {
+  return {{"sent", c.sent},
+          {"delivered", c.delivered},
+          {"duplicated", c.duplicated},
+          {"lost", c.lost},
+          {"failed", c.failed},
+          {"unknown", c.unknown},
+          {"not_kept", c.not_kept},
+          {"extra_copies", c.extra_copies},
+          {"failed_but_delivered", c.failed_but_delivered}};
+}
+
+json lines_of(const std::vector<ledger_line>& lines, bool with_lost) {
+  json out = json::array();
+  for (const ledger_line& line : lines) {
+    json entry = {{"name", line.name}};
+    entry.update(counts_of(line.counts));
+    if (with_lost) entry["lost_sequences"] = line.lost;
+    out.push_back(std::move(entry));
+  }
+  return out;
+}
+
+json ledger_of(const ledger_summary& ledger) {
+  json out = counts_of(ledger.all);
+  out["complete"] = ledger.complete();
+  out["caught_by_window"] = ledger.caught_by_window;
+  out["late_replies"] = ledger.late_replies;
+  json kinds = json::array();
+  for (const auto& [error, count] : ledger.failed_by_kind) {
+    kinds.push_back({{"error", error}, {"count", count}});
+  }
+  out["failed_by_kind"] = std::move(kinds);
+  out["clients_concerned"] = ledger.clients_listed_of;
+  out["clients"] = lines_of(ledger.clients, true);
+  if (ledger.fanout) {
+    out["servers_expected"] = ledger.receivers;
+    out["copies_lost"] = ledger.copies_lost;
+    out["servers_concerned"] = ledger.receivers_listed_of;
+    out["servers"] = lines_of(ledger.receivers_wrong, false);
+  }
+  out["gaps"] = ledger.gaps;
+  return out;
+}
+
 json agents_of(const outcome& found, bool with_results) {
   json out = json::array();
   for (const agent_record& agent : found.agents) out.push_back(agent_of(agent, with_results));
@@ -173,6 +218,7 @@ std::string json_report(const report_header& header, const plan& what, const out
     out["servers"] = side_of(found, server_kind(*test), found.servers);
     out["messages_expected"] = found.expected;
     out["messages_received"] = found.received;
+    out["ledger"] = found.ledger ? ledger_of(*found.ledger) : json(nullptr);
     const auto& start = found.clients.results.start_time;
     const auto& stop = found.servers.results.stop_time;
     if (*test == wire::control::test_kind::fanout) {

@@ -6,6 +6,7 @@
 #include "wire/control/results.hpp"
 #include "wire/hdr/histogram.hpp"
 
+#include "controller/ledger_summary.hpp"
 #include "controller/plan.hpp"
 
 #include <array>
@@ -52,9 +53,10 @@ struct outcome {
   /// Of a test.
   side clients;
   side servers;
-  std::uint64_t expected = 0;  ///< messages that the servers should have had
-  std::uint64_t received = 0;  ///< messages that they had
-  bool polled = false;         ///< servers were asked after the run
+  std::uint64_t expected = 0;            ///< messages that the servers should have had
+  std::uint64_t received = 0;            ///< messages that they had
+  bool polled = false;                   ///< servers were asked after the run
+  std::optional<ledger_summary> ledger;  ///< of a test that was run
   /// In what the run fell short: agents that vanished, messages that failed, are not accounted for
   /// or are too many.
   std::vector<std::string> problems;

@@ -39,7 +39,8 @@ session::session(plan what, wire::control::reply_address own, std::string run_id
     : plan_{std::move(what)},
       own_{std::move(own)},
       run_id_{std::move(run_id)},
-      ends_when_quiet_{plan_.expect.empty()} {
+      ends_when_quiet_{plan_.expect.empty()},
+      ledger_{plan_.what == task::rpc_fanout} {
   enter(phase::connecting, now);
 }
 
@@ -391,6 +392,12 @@ void session::take(agent_record& from, side& into,
     }
     from.results.merge(without);
   }
+  const auto number = static_cast<std::size_t>(&from - outcome_.agents.data());
+  if (&into == &outcome_.clients) {
+    ledger_.add_client(number, result.results, result.details);
+  } else {
+    ledger_.add_receiver(number, result.results, result.details, !from.answered_roll_call);
+  }
   if (!result.has_details) return;
   ++from.reports_with_details;
   into.latency.merge(result.details.latency);
@@ -468,9 +475,13 @@ void session::end_round_if_complete(time_point now) {
   const auto& received = outcome_.servers.results;
   const std::uint64_t arrived = received.msgs_ok + received.msgs_fail;
   // Of what failed nobody knows whether it arrived: until all of it is there or nothing more comes.
+  // By numbers alone a copy too many stands for a failed one.
   const auto failed = copies(outcome_.clients.results.msgs_fail);
-  const bool settled = failed == 0 || round_seen_ == 0 || arrived >= expected_messages() + failed;
-  if (arrived >= expected_messages() && settled) return end_polling(true);
+  const bool settled = failed == 0 || round_seen_ == 0 ||
+                       (!ledger_.any() && arrived >= expected_messages() + failed);
+  if (arrived >= expected_messages() && settled && ledger_.counts().lost == 0) {
+    return end_polling(true);
+  }
   if (round_seen_ == 0)
     round_gap_ = std::min(round_gap_ * 2, std::max(plan_.timeout, least_poll_gap));
   retry_at_ = now + round_gap_;

@@ -14,8 +14,8 @@
 // running    | run_test to the clients,  | all clients' results are in     | cancel_run; goes on,
 //            | then client_ping          |                                 | the silent are missing
 // settling   | -                         | delay is over (none after calls)|
-// polling    | get_server_results, again | all accounted for, all servers  | the rest is
-//            |                           | answered                        | unaccounted for
+// polling    | get_server_results, again | all accounted for, by number    | the rest is
+//            |                           | and by ledger, all answered     | unaccounted for
 // leaving    | shutdown to all kinds     | the bus has taken them          | failure
 // stopping   | cancel_run to the clients | the bus has taken it            | ends all the same
 // finished   | -                         |                                 |
@@ -34,6 +34,7 @@
 
 #include "controller/outcome.hpp"
 #include "controller/plan.hpp"
+#include "controller/run_ledger.hpp"
 
 #include <cstdint>
 #include <deque>
@@ -152,6 +153,8 @@ class session {
   bool more_than_expected() const noexcept;
   /// How many messages arrive of so many sent, if none is lost.
   std::uint64_t copies(std::uint64_t sent) const noexcept;
+  void close_ledger();
+  void tell_lost();
   std::uint64_t expected_messages() const noexcept {
     return copies(outcome_.clients.results.msgs_ok);
   }
@@ -192,6 +195,7 @@ class session {
   std::unordered_map<std::string, std::size_t> index_;
   std::vector<agent_state> states_;
   outcome outcome_;
+  run_ledger ledger_;
 };
 
 /// "connecting", "roll call", "resetting servers", …: for progress and errors.

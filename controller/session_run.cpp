@@ -17,7 +17,9 @@ void session::start_run(time_point now) {
   const agent_kind servers = wire::control::server_kind(test);
   bool any_server = false;
   for (std::size_t i = 0; i < states_.size(); ++i) {
-    any_server = any_server || (outcome_.agents[i].kind == servers && !states_[i].excluded);
+    if (outcome_.agents[i].kind != servers || states_[i].excluded) continue;
+    any_server = true;
+    if (outcome_.agents[i].answered_roll_call) ledger_.expect_receiver(i);
   }
   if (!any_server) {
     return fail("none of " + std::to_string(outcome_.count(servers)) + " " +

@@ -203,11 +203,42 @@ void session::finish() {
                                 " messages are not accounted for by the receivers within " +
                                 seconds_text(plan_.timeout));
   }
+  close_ledger();
+  if (outcome_.received >= outcome_.expected) tell_lost();
   if (more_than_expected()) {
+    const std::uint64_t more = outcome_.received - outcome_.expected;
+    const bool copies_only = outcome_.ledger->complete() && outcome_.ledger->all.lost == 0 &&
+                             outcome_.ledger->all.extra_copies == more;
     outcome_.problems.push_back(
-        count_text(outcome_.received - outcome_.expected, "more message") +
-        " than expected arrived at the receivers: another run, or agents of the same name");
+        count_text(more, "more message") + " than expected arrived at the receivers: " +
+        (copies_only
+             ? count_text(outcome_.ledger->all.duplicated, "message") + " arrived more than once"
+             : "another run, or agents of the same name"));
   }
+}
+
+void session::close_ledger() {
+  const agent_kind servers = wire::control::server_kind(*test_of(plan_.what));
+  for (std::size_t i = 0; i < states_.size(); ++i) {
+    const agent_record& agent = outcome_.agents[i];
+    if (agent.kind == servers && (agent.missing || states_[i].excluded)) ledger_.miss_receiver(i);
+  }
+  outcome_.ledger =
+      ledger_.summary([this](std::size_t agent) { return outcome_.agents[agent].name; });
+  outcome_.ledger->caught_by_window = outcome_.servers.links.duplicates;
+  outcome_.ledger->late_replies = outcome_.clients.links.late_replies;
+}
+
+/// What numbers alone don't show, since as many copies came as messages are lost.
+void session::tell_lost() {
+  const ledger_counts& all = outcome_.ledger->all;
+  if (!all.closes()) outcome_.problems.push_back("the ledger does not close");
+  if (all.lost == 0) return;
+  outcome_.problems.push_back(std::to_string(all.lost) + " of " + std::to_string(all.sent) +
+                              (outcome_.ledger->fanout ? " messages did not reach every receiver"
+                                                       : " messages reached no receiver") +
+                              " within " + seconds_text(plan_.timeout) +
+                              ", though as many arrived as were sent");
 }
 
 session::progress session::how_far() const noexcept {

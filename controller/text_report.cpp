@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/text_report.hpp"
 
+#include "controller/ledger_text.hpp"
 #include "controller/session_text.hpp"
 
 #include <algorithm>
@@ -185,6 +186,7 @@ std::string test_report(const plan& what, const outcome& found, std::string_view
     append_format(out, "  Last server receive time: %f\n", *stop);
     append_format(out, "  Duration (secs): %f\n", *stop - *start);
   }
+  if (found.ledger) append_ledger_text(out, *found.ledger, words(client), words(server));
   if (!found.clients.results.errors.empty() || !found.servers.results.errors.empty()) {
     append_title(out, "Errors:");
     append_errors(out, notify ? "Notifiers" : "RPC clients", found.clients);

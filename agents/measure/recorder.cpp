@@ -44,12 +44,26 @@ void recorder::arrival(double arrival, double sent) {
   ++details.negative_samples;
 }
 
-void recorder::failure(double end, std::string_view error) {
-  report_.results.add_failure(error);
+void recorder::failure(double end, std::string_view error, std::uint64_t sequence) {
+  if (!failures_) failures_ = std::make_unique<failures>();
+  failures_->ledger.fail(report_.results.add_failure(error), sequence, failures_->room);
   report_.results.saw_time(end);
 }
 
-report recorder::take() { return std::exchange(report_, report{}); }
+report recorder::take() {
+  failures_.reset();
+  return std::exchange(report_, report{});
+}
+
+report recorder::take(std::uint64_t client, std::uint64_t sent) {
+  auto ledger = std::make_shared<wire::control::client_ledger>();
+  if (failures_) *ledger = std::move(failures_->ledger);
+  ledger->client = client;
+  ledger->sent = sent;
+  report taken = take();
+  taken.details.sent = std::move(ledger);
+  return taken;
+}
 
 wire::control::link_counts counted_by(const drivers::transport& transport,
                                       const drivers::listener* listener) {

@@ -10,6 +10,8 @@
 #include "drivers/transport.hpp"
 
 #include <chrono>
+#include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -30,8 +32,9 @@ class recorder {
   /// A message that arrived at `arrival` and was sent at `sent` (epoch seconds by its sender's
   /// clock). One that seems to come from the future counts as received and as a negative sample.
   void arrival(double arrival, double sent);
-  /// An operation that failed, with its named error; its duration goes nowhere.
-  void failure(double end, std::string_view error);
+  /// The operation for the message of that sequence number failed, with its named error; its
+  /// duration goes nowhere.
+  void failure(double end, std::string_view error, std::uint64_t sequence);
   /// An error that is no failed message.
   void error(std::string_view text) { report_.results.count_error(text); }
   /// Widens the test interval (epoch seconds).
@@ -44,9 +47,17 @@ class recorder {
   const report& current() const noexcept { return report_; }
   /// Hands over what was counted and starts from zero.
   report take();
+  /// The same of a client, by its id in its messages, with a ledger of messages 0 to before `sent`.
+  report take(std::uint64_t client, std::uint64_t sent);
 
  private:
   report report_;
+  /// Which messages failed; few clients have any.
+  struct failures {
+    wire::control::client_ledger ledger;
+    wire::control::ledger_room room{wire::control::client_ledger::room_bytes};
+  };
+  std::unique_ptr<failures> failures_;
 };
 
 /// What an agent's transport and, where it has one, its listener have counted since they were made.

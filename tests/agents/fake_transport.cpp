@@ -403,11 +403,21 @@ void fake_bus::start(operation op) {
   } else if (const auto always = always_.find(message.method); always != always_.end()) {
     planned = always->second;
   }
-  if (planned && !planned->deliver) {
-    if (!planned->hang) finish(id, *planned);
+  if (planned && (!planned->deliver || planned->error || planned->held) && !planned->hang) {
+    finish(id, *planned);
+  }
+  if (planned && !planned->deliver) return;
+  if (planned && planned->held) {
+    held_.push_back(message);
     return;
   }
-  deliver(id, message);
+  for (int copy = 0; copy < (planned ? planned->copies : 1); ++copy) deliver(id, message);
+}
+
+std::size_t fake_bus::release_held() {
+  const std::lock_guard lock(mutex_);
+  for (const sent_message& message : held_) deliver(0, message);
+  return std::exchange(held_, {}).size();
 }
 
 void fake_bus::deliver(std::uint64_t operation_id, const sent_message& message) {

@@ -42,7 +42,9 @@ struct scripted_outcome {
   std::string note_json;        ///< empty: none
   std::string exception_class;  ///< with errc::remote_exception
   bool hang = false;            ///< complete only when the transport closes
-  bool deliver = false;         ///< deliver as if there were no script
+  bool deliver = false;         ///< deliver as well; without an error as if there were no script
+  int copies = 1;               ///< so many times; of a cast or a notification
+  bool held = false;            ///< deliver at release_held() only; of a cast or a notification
 };
 
 /// The bus. Outlives its transports. All functions may be called from any thread.
@@ -55,6 +57,8 @@ class fake_bus {
   /// All operations of this method end so, until cleared; after the scripted ones.
   void script_always(const std::string& method, scripted_outcome always);
   void clear_script(const std::string& method);
+  /// Delivers what was held; how many messages that were.
+  std::size_t release_held();
   /// listen() ends in this error (final) instead of on_listening.
   void refuse_listeners(error_code error, std::string detail);
   /// listen() never becomes ready.
@@ -94,6 +98,7 @@ class fake_bus {
   std::map<std::string, std::deque<scripted_outcome>> scripts_;
   std::map<std::string, scripted_outcome> always_;
   std::map<std::uint64_t, operation> operations_;
+  std::vector<sent_message> held_;
   std::vector<fake_listener*> listeners_;
   std::uint64_t next_operation_ = 1;
   std::size_t turn_ = 0;

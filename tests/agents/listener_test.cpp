@@ -78,3 +78,22 @@ TEST_CASE_METHOD(listener_fixture,
   for (const auto& [text, count] : results.errors) errors += count;
   CHECK(errors == 4);
 }
+
+TEST_CASE_METHOD(listener_fixture, "A listener notes which notifications it had") {
+  agents::listener listener("listener-1", 0, *this, settings, bus.make(loop));
+  listener.start();
+  REQUIRE(drive(loop, [&] { return ready == 1; }));
+  const std::string controller = "ombt-t-None-h-1-aaaaaaaaaaaaaaaa0000000000000000-native";
+  listener.collect(controller);
+  for (const char* n : {"0", "1", "1"}) {
+    notify("info", std::string(R"({"payload": "X", "timestamp": 1.0, "msgid": )") +
+                       R"("aaaaaaaaaaaaaaaa0000000000000001:)" + n + "\"}");
+  }
+  const auto ledger = listener.collect(controller).details.received;
+  REQUIRE(ledger);
+  REQUIRE(ledger->clients.size() == 1);
+  const auto& had = ledger->clients.at(1);
+  CHECK(had.seen.size() == 2);
+  CHECK(had.again.contains(1));
+  CHECK(had.extra == 1);
+}

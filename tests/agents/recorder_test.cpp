@@ -28,9 +28,9 @@ TEST_CASE("A recorder counts successes with their latency, in the record and in 
 
 TEST_CASE("A failure is counted by name and never in the latency") {
   recorder r;
-  r.failure(10.0, "messaging_timeout");
-  r.failure(11.0, "messaging_timeout");
-  r.failure(12.0, "nacked");
+  r.failure(10.0, "messaging_timeout", 4);
+  r.failure(11.0, "messaging_timeout", 5);
+  r.failure(12.0, "nacked", 7);
   r.error("warm-up");
   const report taken = r.take();
   CHECK(taken.results.msgs_ok == 0);
@@ -68,7 +68,7 @@ TEST_CASE("A sender's clock that is years behind ends in the overflow, not in no
 TEST_CASE("Taking a report starts from zero") {
   recorder r;
   r.success(1.0, 1ms);
-  r.failure(2.0, "nacked");
+  r.failure(2.0, "nacked", 0);
   CHECK(r.take().results.msgs_ok == 1);
   CHECK(r.messages() == 0);
   const report empty = r.take();

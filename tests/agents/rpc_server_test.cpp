@@ -344,3 +344,71 @@ TEST_CASE_METHOD(server_fixture,
   cast("noop", arguments());
   CHECK(server->collect("").results.empty());
 }
+
+TEST_CASE_METHOD(
+    server_fixture,
+    "A server notes which messages it had, once or again, for each controller that asked") {
+  const auto server = serving();
+  const auto empty = server->collect(controller_a).details.received;
+  REQUIRE(empty);
+  CHECK(*empty == wire::control::server_ledger{});
+  const std::string tag_a = "aaaaaaaaaaaaaaaa";
+  const std::string one = tag_a + "0000000000000001:";
+  for (const char* n : {"0", "1", "2", "2", "2", "7"}) cast("noop", arguments(0, one + n));
+  call("echo", arguments(0, tag_a + "0000000000000002:0"));
+  // No test messages' ids, and those of a controller that has not asked.
+  const std::vector<std::string> strange = {"x:1",
+                                            "",
+                                            one,
+                                            one + "x",
+                                            one.substr(0, 32),
+                                            "bbbbbbbbbbbbbbbb0000000000000003:4",
+                                            "bbbbbbbbbbbbbbbb:1"};
+  for (const std::string& id : strange) {
+    cast("noop", arguments(0, id));
+  }
+  const auto a = server->collect(controller_a);
+  REQUIRE(a.details.received);
+  const auto& ledger = *a.details.received;
+  REQUIRE(ledger.clients.size() == 2);
+  std::string text;
+  append_ledger(text, ledger);
+  CHECK(text == R"({"clients": {"0000000000000001": ["0-2,7", "2", 2], "0000000000000002": "0"}, )"
+                R"("unidentified": 6})");
+  CHECK(a.results.msgs_ok == 14);
+  // Told once, and not to others.
+  CHECK(*server->collect(controller_a).details.received == wire::control::server_ledger{});
+  cast("noop", arguments(0, one + "8"));
+  CHECK(*server->collect(controller_b).details.received == wire::control::server_ledger{});
+  CHECK_FALSE(server->collect("ombt-t-None-h-1-" + std::string(32, '0')).details.received);
+  CHECK(server->collect(controller_a).details.received->arrivals() == 1);
+}
+
+TEST_CASE_METHOD(server_fixture, "What ledgers take is bounded, and given back") {
+  wire::control::ledger_room room{3 * wire::control::server_ledger::entry_bytes};
+  const std::size_t all = room.left();
+  const auto server =
+      std::make_unique<rpc_server>("server-1", 0, loop, *this, settings, bus.make(loop));
+  server->keep_ledgers_in(room);
+  server->start();
+  REQUIRE(drive(loop, [&] { return ready == 1; }));
+  server->collect(controller_a);
+  for (int client = 10; client < 20; ++client) {
+    cast("noop", arguments(0, "aaaaaaaaaaaaaaaa00000000000000" + std::to_string(client) + ":0"));
+  }
+  CHECK(room.left() < wire::control::server_ledger::entry_bytes);
+  const auto found = server->collect(controller_a);
+  CHECK(found.results.msgs_ok == 10);
+  REQUIRE(found.details.received);
+  CHECK(found.details.received->arrivals() == 2);
+  CHECK(found.details.received->not_kept == 8);
+  CHECK(room.left() == all);
+  // Also by controllers that are forgotten.
+  cast("noop", arguments(0, "aaaaaaaaaaaaaaaa0000000000000001:0"));
+  CHECK(room.left() < all);
+  for (int i = 10; i < 30; ++i) {
+    server->collect("ombt-t-None-h-1-cccccccccccccc" + std::to_string(i) +
+                    "0000000000000000-native");
+  }
+  CHECK(room.left() == all);
+}

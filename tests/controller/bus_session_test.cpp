@@ -8,8 +8,11 @@
 
 #include <catch2/catch.hpp>
 
+#include <chrono>
+#include <map>
 #include <memory>
 #include <string>
+#include <thread>
 
 using namespace ombt;
 using namespace std::chrono_literals;
@@ -99,6 +102,10 @@ TEST_CASE("every test over native agents adds up to the message, twice in a row"
       CHECK(found.received == found.expected);
       CHECK(found.foreign_results == 0);
       CHECK(found.malformed_requests == 0);
+      REQUIRE(found.ledger);
+      CHECK(found.ledger->complete());
+      CHECK(found.ledger->all.clean());
+      CHECK(found.ledger->all.delivered == sent);
       // Native agents were asked for their histograms.
       CHECK(found.clients.has_percentiles());
       CHECK(found.clients.latency.count() == sent);
@@ -225,4 +232,95 @@ TEST_CASE("a hostile caller gets an error and is counted, the session goes on") 
   CHECK(found.foreign_results == 1);
   CHECK(found.agents.size() == 1);
   CHECK(found.ok());
+}
+
+namespace {
+
+/// What a script does with one message.
+tests::scripted_outcome does(int copies, errc error = {}, bool held = false) {
+  tests::scripted_outcome out;
+  out.deliver = copies > 0;
+  out.copies = copies;
+  out.held = held;
+  if (error != errc{}) out.error = error;
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("a bus that drops, repeats, delays and refuses by script: the ledger equals the script") {
+  for (const auto what : {task::rpc_cast, task::rpc_fanout, task::notify}) {
+    INFO(name_of(what));
+    tests::fake_bus bus;
+    agents::fleet_options options;
+    options.rpc_clients = options.notifiers = 1;
+    options.rpc_servers = options.listeners = 2;
+    const auto fleet = fleet_of(bus, options);
+    const std::string method = what == task::notify ? "debug" : "noop";
+    // Message 0 to 11: the script's own, one client sends one after the other.
+    for (const auto& one : {does(1), does(0), does(2), does(5), does(1, errc::nacked),
+                            does(0, errc::nacked), does(2, errc::messaging_timeout),
+                            does(1, {}, true), does(0), does(1), does(1), does(1)}) {
+      bus.script(method, one);
+    }
+    auto plan = plan_for(what, 12);
+    plan.timeout = 3s;
+    std::thread late([&] {
+      std::this_thread::sleep_for(1s);
+      bus.release_held();
+    });
+    const auto found = run(bus, plan);
+    late.join();
+    REQUIRE(found.failure.empty());
+    CHECK_FALSE(found.ok());  // two are lost
+    REQUIRE(found.ledger);
+    const auto& ledger = *found.ledger;
+    CHECK(ledger.complete());
+    CHECK(ledger.all.sent == 12);
+    CHECK(ledger.all.delivered == 5);  // 0, 7 (late), 9, 10, 11
+    CHECK(ledger.all.duplicated == 2);
+    CHECK(ledger.all.lost == 2);
+    CHECK(ledger.all.failed == 3);
+    CHECK(ledger.all.failed_but_delivered == 2);
+    const std::uint64_t receivers = what == task::rpc_fanout ? 2 : 1;
+    CHECK(ledger.all.extra_copies == receivers * (1 + 4 + 1));
+    CHECK(ledger.failed_by_kind ==
+          std::map<std::string, std::uint64_t>{{"messaging_timeout", 1}, {"nacked", 2}});
+    REQUIRE(ledger.clients.size() == 1);
+    CHECK(ledger.clients[0].lost == "1, 8");
+    CHECK(ledger.receivers_wrong.size() == (what == task::rpc_fanout ? 2 : 0));
+    CHECK(ledger.copies_lost == (what == task::rpc_fanout ? 4 : 0));
+    fleet->stop();
+    CHECK(fleet->wait());
+  }
+}
+
+TEST_CASE(
+    "calls that a script answers without a server are lost by the ledger, though they succeed") {
+  tests::fake_bus bus;
+  agents::fleet_options options;
+  options.rpc_clients = 1;
+  options.rpc_servers = 1;
+  const auto fleet = fleet_of(bus, options);
+  bus.script("echo", does(1));
+  bus.script("echo", does(0));
+  bus.script("echo", does(3, errc::messaging_timeout));
+  auto plan = plan_for(task::rpc_call, 5);
+  plan.timeout = 2s;
+  const auto found = run(bus, plan);
+  REQUIRE(found.ledger);
+  CHECK(found.ledger->complete());
+  CHECK(found.ledger->all.delivered == 3);
+  CHECK(found.ledger->all.lost == 1);
+  CHECK(found.ledger->all.failed == 1);
+  CHECK(found.ledger->all.failed_but_delivered == 1);
+  CHECK(found.ledger->all.extra_copies == 2);
+  // Six arrived where four succeeded: numbers alone would have been content.
+  CHECK(found.received == 6);
+  CHECK(found.expected == 4);
+  REQUIRE_FALSE(found.ok());
+  CHECK(found.problems.back() ==
+        "1 of 5 messages reached no receiver within 2 s, though as many arrived as were sent");
+  fleet->stop();
+  CHECK(fleet->wait());
 }

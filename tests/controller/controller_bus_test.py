@@ -153,6 +153,11 @@ class ControllerCase(unittest.TestCase):
         self.assertEqual(report["clients"]["messages_failed"], 0)
         self.assertEqual(report["servers"]["messages_ok"], sent * factor)
         self.assertEqual(report["messages_received"], sent * factor)
+        # What Python agents cannot say is unknown, never lost.
+        ledger = report["ledger"]
+        self.assertEqual((ledger["lost"], ledger["duplicated"], ledger["failed"]), (0, 0, 0), ledger)
+        self.assertEqual(ledger["sent"], ledger["delivered"] + ledger["unknown"], ledger)
+        self.assertEqual(ledger["complete"], ledger["delivered"] == sent and not ledger["gaps"])
         self.assertEqual(report["clients"]["errors"], [])
         self.assertEqual(sum(a["messages_ok"] for a in report["agents"]
                              if a["kind"] == report["clients"]["kind"]), sent)

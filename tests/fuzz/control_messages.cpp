@@ -30,7 +30,22 @@ void check_names(std::string_view text) {
     require(parsed->id.size() == 32 && !parsed->topic.empty() && !parsed->host.empty());
   }
   require(run_tag_of(text).empty() || run_tag_of(text).size() == 16);
-  require(run_tag_of_message(text).empty() || run_tag_of_message(text).size() == 16);
+  if (read_message_id(text)) require(text.size() > 33 && text[32] == ':');
+}
+
+/// What clients' entries hold must stay consistent in sums.
+void check_sums(const server_ledger& ledger) {
+  ledger_room room{std::size_t{16} << 20};
+  deliveries sum;
+  std::uint64_t arrivals = 0;
+  std::uint64_t refused = 0;
+  for (const auto& [client, had] : ledger.clients) {
+    require(had.extra >= had.again.size());
+    refused += sum.merge(had, room);
+    arrivals += had.arrivals();
+  }
+  require(refused > 0 || sum.arrivals() == arrivals);
+  require(refused > 0 || sum.extra >= sum.again.size());
 }
 
 }  // namespace
@@ -96,6 +111,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     results merged = result.results;
     merged.merge(back.results);
     append_results_text(out, merged);
+    if (result.details.received) check_sums(*result.details.received);
   } else {
     require(!why.empty());
   }

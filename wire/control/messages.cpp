@@ -277,14 +277,6 @@ std::string_view run_tag_of(std::string_view server) noexcept {
   return id.substr(0, tag_length);
 }
 
-std::string_view run_tag_of_message(std::string_view msgid) noexcept {
-  if (msgid.size() < hex_length || (msgid.size() > hex_length && msgid[hex_length] != ':') ||
-      !is_hex(msgid.substr(0, hex_length))) {
-    return {};
-  }
-  return msgid.substr(0, tag_length);
-}
-
 void apply_run_tag(std::array<char, 32>& hex32, std::string_view tag) noexcept {
   std::copy_n(tag.begin(), std::min(tag.size(), tag_length), hex32.begin());
 }

@@ -97,8 +97,6 @@ bool is_native_controller(std::string_view server) noexcept;
 /// The run tag in a native controller's server name, 16 lower-case hexadecimal digits; empty if
 /// the name is none. A view into the name.
 std::string_view run_tag_of(std::string_view server) noexcept;
-/// The run tag in a msgid ("<hex32>:<seq>") or in its hex32; empty if it is neither.
-std::string_view run_tag_of_message(std::string_view msgid) noexcept;
 /// Overwrites the first 16 digits of a hex32 with the tag, which must be 16 digits.
 void apply_run_tag(std::array<char, 32>& hex32, std::string_view tag) noexcept;
 

@@ -45,33 +45,15 @@ std::optional<double> greatest(const std::optional<double>& a, const std::option
 
 bool is_hex_digit(char c) noexcept { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); }
 
-/// The text with message ids masked, cut to the limit at a character's start.
-std::string error_key(std::string_view text) {
-  constexpr std::size_t id_length = 32;
-  std::string out;
-  std::size_t at = 0;
-  while (at < text.size() && out.size() <= error_length_limit) {
-    std::size_t digits = 0;
-    while (at + digits < text.size() && is_hex_digit(text[at + digits])) ++digits;
-    if (digits >= id_length) {
-      out += "<id>";
-    } else {
-      out += text.substr(at, digits);
-    }
-    at += digits;
-    if (at < text.size()) {
-      // Control characters would reach a terminal.
-      const char c = text[at++];
-      out += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? ' ' : c;
-    }
-  }
-  if (out.size() > error_length_limit) {
-    std::size_t end = error_length_limit - 3;
-    while (end > 0 && (static_cast<unsigned char>(out[end]) & 0xC0) == 0x80) --end;
-    out.resize(end);
-    out += "...";
-  }
-  return out;
+/// Returns the text that was counted.
+std::string_view count(std::map<std::string, std::uint64_t, std::less<>>& errors,
+                       std::string_view text, std::uint64_t times) {
+  std::string key = error_key(text);
+  if (errors.size() >= error_text_limit && errors.count(key) == 0) key = other_errors;
+  // Texts that differ in what is masked only are one, and what others say adds up to anything.
+  const auto counted = errors.try_emplace(std::move(key), 0).first;
+  counted->second = std::min(counted->second + times, static_cast<std::uint64_t>(largest_count));
+  return counted->first;
 }
 
 void append_optional(std::string& out, const std::optional<double>& number) {
@@ -138,6 +120,12 @@ void append_details(std::string& out, const result_details& details) {
     out += std::to_string(details.links.*name.count);
   }
   if (details.links.any()) out += '}';
+  if (details.sent || details.received) out += ", \"ledger\": ";
+  if (details.sent) {
+    append_ledger(out, *details.sent);
+  } else if (details.received) {
+    append_ledger(out, *details.received);
+  }
   out += '}';
 }
 
@@ -271,6 +259,23 @@ bool read_errors(json::value from, results& out, std::string& why) {
   return ok;
 }
 
+bool read_any_ledger(json::value from, result_details& out, std::string& why) {
+  if (!from) return true;
+  ledger_room room{ledger_read_bytes};
+  bool ok = false;
+  if (from["client"]) {
+    auto ledger = std::make_shared<client_ledger>();
+    ok = read_ledger(from, room, *ledger, why);
+    out.sent = std::move(ledger);
+  } else {
+    auto ledger = std::make_shared<server_ledger>();
+    ok = read_ledger(from, room, *ledger, why);
+    out.received = std::move(ledger);
+  }
+  if (!ok) why.insert(0, "results.ombt.ledger: ");
+  return ok;
+}
+
 bool read_details(json::value from, result_details& out, std::string& why) {
   out = {};
   if (!from.is_object()) {
@@ -298,7 +303,7 @@ bool read_details(json::value from, result_details& out, std::string& why) {
       fields.count(links, name.key, out.links.*name.count);
     }
   }
-  return fields.ok();
+  return fields.ok() && read_any_ledger(from["ledger"], out, why);
 }
 
 template <class... Values>
@@ -310,6 +315,34 @@ void append_format(std::string& out, const char* format, Values... values) {
 }
 
 }  // namespace
+
+std::string error_key(std::string_view text) {
+  constexpr std::size_t id_length = 32;
+  std::string out;
+  std::size_t at = 0;
+  while (at < text.size() && out.size() <= error_length_limit) {
+    std::size_t digits = 0;
+    while (at + digits < text.size() && is_hex_digit(text[at + digits])) ++digits;
+    if (digits >= id_length) {
+      out += "<id>";
+    } else {
+      out += text.substr(at, digits);
+    }
+    at += digits;
+    if (at < text.size()) {
+      // Control characters would reach a terminal.
+      const char c = text[at++];
+      out += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? ' ' : c;
+    }
+  }
+  if (out.size() > error_length_limit) {
+    std::size_t end = error_length_limit - 3;
+    while (end > 0 && (static_cast<unsigned char>(out[end]) & 0xC0) == 0x80) --end;
+    out.resize(end);
+    out += "...";
+  }
+  return out;
+}
 
 void latency_statistics::add_sample(double milliseconds) {
   total += milliseconds;
@@ -352,17 +385,12 @@ double latency_statistics::std_dev() const noexcept {
 }
 
 void results::count_error(std::string_view text, std::uint64_t times) {
-  if (times == 0) return;
-  std::string key = error_key(text);
-  if (errors.size() >= error_text_limit && errors.count(key) == 0) key = other_errors;
-  // Texts that differ in what is masked only are one, and what others say adds up to anything.
-  std::uint64_t& sum = errors[std::move(key)];
-  sum = std::min(sum + times, static_cast<std::uint64_t>(largest_count));
+  if (times > 0) count(errors, text, times);
 }
 
-void results::add_failure(std::string_view error) {
+std::string_view results::add_failure(std::string_view error) {
   ++msgs_fail;
-  count_error(error);
+  return count(errors, error, 1);
 }
 
 void results::add_success(double milliseconds) {

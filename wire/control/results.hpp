@@ -8,6 +8,7 @@
 // throughput, and a negative clock difference is no failure: the message counts as received, the
 // sample goes to `negative_samples`.
 
+#include "wire/control/ledger.hpp"
 #include "wire/control/link_counts.hpp"
 #include "wire/control/messages.hpp"
 #include "wire/hdr/histogram.hpp"
@@ -17,6 +18,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -58,12 +60,18 @@ struct latency_statistics {
 
 /// What native agents add to their results when a native controller asked (messages.hpp).
 struct result_details {
-  std::string run;                     ///< id of run_test; empty from servers
-  hdr::sparse_histogram latency;       ///< of successes, nanoseconds
-  std::uint64_t negative_samples = 0;  ///< one-way times below zero: clocks apart
-  double negative_min = 0;             ///< the lowest of them, milliseconds
-  link_counts links;                   ///< of what these results are about
+  std::string run;                                ///< id of run_test; empty from servers
+  hdr::sparse_histogram latency;                  ///< of successes, nanoseconds
+  std::uint64_t negative_samples = 0;             ///< one-way times below zero: clocks apart
+  double negative_min = 0;                        ///< the lowest of them, milliseconds
+  link_counts links;                              ///< of what these results are about
+  std::shared_ptr<const client_ledger> sent;      ///< of a client; empty: none
+  std::shared_ptr<const server_ledger> received;  ///< of a receiver; empty: none
 };
+
+/// An error's text as records count it: message ids masked, without control characters, cut to
+/// error_length_limit.
+std::string error_key(std::string_view text);
 
 /// One agent's results, or the sum of several.
 struct results {
@@ -78,8 +86,9 @@ struct results {
   /// Message ids in it (32 hexadecimal digits or more) become <id>, so that equal causes share a
   /// count; a text too long is cut, a text too many counted as other_errors.
   void count_error(std::string_view text, std::uint64_t times = 1);
-  /// A message that failed: counts it and its error.
-  void add_failure(std::string_view error);
+  /// A message that failed: counts it and its error. Returns the text under which that counts,
+  /// valid as long as the record.
+  std::string_view add_failure(std::string_view error);
   /// A message that succeeded, with its latency.
   void add_success(double milliseconds);
   /// Moves start_time down and stop_time up to include an instant, epoch seconds.
@@ -91,7 +100,8 @@ struct results {
 };
 
 /// Appends the record as ombt's agents send it; details, where given, as a last key "ombt":
-/// {"run", "latency": histogram, "negative_samples", "negative_min_ms", "links": {name: count}}.
+/// {"run", "latency": histogram, "negative_samples", "negative_min_ms", "links": {name: count},
+/// "ledger": ledger.hpp}.
 void append_results(std::string& out, const results& r, const result_details* details = nullptr);
 
 /// client_result: {"name", "kind", "results"}.

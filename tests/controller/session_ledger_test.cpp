@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+// How the ledger ends a run, and what it adds to the problems.
+#include "controller/session.hpp"
+#include "tests/controller/session_script.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <memory>
+
+using namespace ombt;
+using namespace ombt::tests;
+
+namespace {
+
+constexpr std::uint64_t id_of_c = 7;
+
+struct ledger_script : session_script {
+  using session_script::session_script;
+
+  /// Client c has sent so many, of which the first ones failed.
+  void client_done(std::uint64_t sent, std::uint64_t failed = 0) {
+    auto r = record(client, "c", sent - failed, failed);
+    auto told = std::make_shared<wire::control::client_ledger>();
+    told->client = id_of_c;
+    told->sent = sent;
+    for (std::uint64_t i = 0; i < failed; ++i) told->fail("no luck", i, room);
+    r.has_details = true;
+    r.details.run = run_id;
+    r.details.sent = told;
+    machine.on_result(r, now());
+  }
+  void server_has(const std::string& name, const std::vector<std::uint64_t>& messages) {
+    auto r = record(server, name, messages.size());
+    auto told = std::make_shared<wire::control::server_ledger>();
+    for (const auto n : messages) told->arrived(id_of_c, n, room);
+    r.has_details = true;
+    r.details.received = told;
+    machine.on_result(r, now());
+  }
+  /// The next question to the servers.
+  void asked() {
+    for (int i = 0; i < 100; ++i) {
+      if (const auto actions = take(); !actions.empty()) {
+        for (const auto& a : actions) complete(a);
+        if (actions.back().method == method::get_server_results) return;
+      }
+      pass(100ms);
+    }
+    FAIL("servers are not asked");
+  }
+
+  wire::control::ledger_room room{1 << 20};
+};
+
+}  // namespace
+
+TEST_CASE("a copy too many does not stand for a message that is lost: servers are asked on") {
+  ledger_script s{plan_for(task::rpc_cast, 4)};
+  s.start_run({"c"}, {"s1", "s2"});
+  s.client_done(4);
+  s.asked();
+  s.server_has("s1", {0, 1, 1});
+  s.server_has("s2", {2});
+  REQUIRE_FALSE(s.machine.finished());  // by numbers alone it would be
+  s.asked();
+  s.server_has("s1", {});
+  s.server_has("s2", {3});
+  REQUIRE(s.machine.finished());
+  REQUIRE(s.found().ledger);
+  CHECK(s.found().ledger->all.delivered == 3);
+  CHECK(s.found().ledger->all.duplicated == 1);
+  CHECK(s.found().ledger->complete());
+  CHECK(s.found().problems ==
+        std::vector<std::string>{"1 more message than expected arrived at the receivers: 1 message "
+                                 "arrived more than once"});
+}
+
+TEST_CASE("a message that stays lost behind a copy ends the run at its limit, as a problem") {
+  ledger_script s{plan_for(task::rpc_cast, 4)};
+  s.start_run({"c"}, {"s"});
+  s.client_done(4);
+  s.asked();
+  s.server_has("s", {0, 1, 1, 3});
+  for (int i = 0; i < 100 && !s.machine.finished(); ++i) {
+    s.pass(1s);
+    for (const auto& a : s.take()) {
+      s.complete(a);
+      s.server_has("s", {});
+    }
+  }
+  REQUIRE(s.machine.finished());
+  CHECK(s.found().problems ==
+        std::vector<std::string>{"1 of 4 messages reached no receiver within 60 s, though as many "
+                                 "arrived as were sent"});
+  CHECK(s.found().ledger->clients.at(0).lost == "2");
+  CHECK_FALSE(s.found().ok());
+}
+
+TEST_CASE("a fanout goes on until every server has every message by its own ledger") {
+  ledger_script s{plan_for(task::rpc_fanout, 2)};
+  s.start_run({"c"}, {"s1", "s2"});
+  s.client_done(2);
+  s.asked();
+  s.server_has("s1", {0, 1, 1});
+  s.server_has("s2", {0});
+  REQUIRE_FALSE(s.machine.finished());
+  s.asked();
+  s.server_has("s1", {});
+  s.server_has("s2", {1});
+  REQUIRE(s.machine.finished());
+  CHECK(s.found().ledger->receivers == 2);
+  CHECK(s.found().ledger->all.delivered == 1);
+  CHECK(s.found().ledger->all.duplicated == 1);
+}
+
+TEST_CASE("where messages failed, servers are asked until nothing more comes, copies or not") {
+  ledger_script s{plan_for(task::rpc_call, 4)};
+  s.start_run({"c"}, {"s"});
+  s.client_done(4, 1);
+  s.asked();
+  s.server_has("s", {1, 1, 2, 3});  // as many as were sent, and not the one that failed
+  REQUIRE_FALSE(s.machine.finished());
+  s.asked();
+  s.server_has("s", {0});
+  REQUIRE_FALSE(s.machine.finished());
+  s.asked();
+  s.server_has("s", {});
+  REQUIRE(s.machine.finished());
+  CHECK(s.found().ledger->all.failed_but_delivered == 1);
+  CHECK(s.found().ledger->failed_by_kind.at("no luck") == 1);
+}
+
+TEST_CASE("with Python agents numbers decide, and the ledger says what it cannot know") {
+  session_script s{plan_for(task::rpc_cast, 4)};
+  s.start_run({"c"}, {"s"});
+  s.result(client, "c", 4);
+  s.pass(250ms);
+  s.expect(method::get_server_results, 1);
+  s.result(server, "s", 4);
+  REQUIRE(s.machine.finished());
+  CHECK(s.found().ok());
+  REQUIRE(s.found().ledger);
+  CHECK(s.found().ledger->all.sent == 0);
+  CHECK_FALSE(s.found().ledger->complete());
+  CHECK(s.found().ledger->gaps.size() == 4);
+}
+
+TEST_CASE(
+    "a native client over a Python server: its messages are unknown, and the run is complete") {
+  ledger_script s{plan_for(task::rpc_cast, 4)};
+  s.start_run({"c"}, {"s", "python"});
+  s.client_done(4);
+  s.asked();
+  s.server_has("s", {0, 2});
+  s.result(server, "python", 2);
+  REQUIRE(s.machine.finished());
+  CHECK(s.found().ok());
+  CHECK(s.found().ledger->all.delivered == 2);
+  CHECK(s.found().ledger->all.unknown == 2);
+  CHECK(s.found().ledger->all.lost == 0);
+}
+
+TEST_CASE("what a server that vanished had is unknown, not lost") {
+  ledger_script s{plan_for(task::rpc_cast, 4)};
+  s.start_run({"c"}, {"s", "gone"});
+  s.client_done(4);
+  s.asked();
+  s.server_has("s", {0, 1});
+  for (int i = 0; i < 200 && !s.machine.finished(); ++i) {
+    s.pass(1s);
+    for (const auto& a : s.take()) s.complete(a);
+  }
+  REQUIRE(s.machine.finished());
+  CHECK_FALSE(s.found().ok());
+  CHECK(s.found().ledger->all.unknown == 2);
+  CHECK(s.found().ledger->all.lost == 0);
+  CHECK(s.found().ledger->gaps.size() == 1);
+}
