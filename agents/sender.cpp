@@ -75,7 +75,7 @@ void sender::message_done(const drivers::outcome& result) {
     }
   } else {
     const std::string name = failure_name(result);
-    recorder_.failure(end, name);
+    recorder_.failure(end, name, latency);
     if (log_) {
       log_->sent(wire::oslo::view(id_), static_cast<std::uint64_t>(sequence_), sent_epoch_, end,
                  name);
