@@ -6,6 +6,7 @@
 
 #include "agents/control/bus_carrier.hpp"
 #include "agents/control/coordinator.hpp"
+#include "agents/load/random.hpp"
 #include "agents/worker.hpp"
 
 #include <algorithm>
@@ -218,11 +219,16 @@ void fleet::impl::make_agents() {
     auto& made = threads_.emplace_back(std::make_unique<io_thread>());
     made->agents = std::make_unique<worker>(made->loop, settings_, *this);
   }
+  std::array<std::size_t, control::agent_kinds.size()> total{};
+  std::array<std::size_t, control::agent_kinds.size()> place{};
+  for (const agent_description& agent : plan_.agents) ++total[static_cast<std::size_t>(agent.kind)];
   for (std::size_t i = 0; i < plan_.agents.size(); ++i) {
     const agent_description& agent = plan_.agents[i];
+    const auto kind = static_cast<std::size_t>(agent.kind);
+    const double phase = phase_of(plan_.control_names[kind], place[kind]++, total[kind]);
     threads_[plan_.thread_of(i)]->agents->add(agent.kind, agent.name, static_cast<std::uint32_t>(i),
                                               files_.empty() ? nullptr : files_[i],
-                                              !own_files_ && plan_.agents.size() > 1);
+                                              !own_files_ && plan_.agents.size() > 1, phase);
   }
 }
 

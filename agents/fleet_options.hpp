@@ -78,9 +78,9 @@ struct fleet_plan {
   std::size_t thread_of(std::size_t number) const noexcept { return number % threads(); }
 };
 
-/// Channels that the agents of the thread with the most of them hold at once, at most. RPC clients
-/// and notifiers send one message after the other; an RPC server may fill its pool of connections
-/// with replies, up to one for each of its slots.
+/// Channels that the agents of the thread with the most of them hold at once, at most, in a closed
+/// loop: RPC clients and notifiers send one message after the other; an RPC server may fill its
+/// pool of connections with replies, up to one for each of its slots.
 std::size_t most_channels_of_a_thread(const fleet_plan& plan);
 
 /// File descriptors that the agents need when each of them has worked: an RPC server may take more,

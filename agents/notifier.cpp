@@ -3,7 +3,7 @@
 
 namespace ombt::agents {
 
-void notifier::send(std::string_view args) {
+void notifier::send(std::string_view args, std::uint64_t tag) {
   drivers::call_options options;
   options.timeout = context().timeout;
   drivers::notification_message notification;
@@ -11,7 +11,7 @@ void notifier::send(std::string_view args) {
   notification.event_type = wire::control::test_event_type;
   notification.priority = plan().severity;
   notification.payload_json = args;
-  transport().notify(context().notifications, notification, options, *this, 0);
+  transport().notify(context().notifications, notification, options, *this, tag);
 }
 
 }  // namespace ombt::agents

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 // The agent that notifies: test_notify sends notifications of the run's severity to the topic's
-// listeners, as ombt does without an envelope. The closed loop, its states and its results are
+// listeners, as ombt does without an envelope. The loop, its states and its results are
 // sender's.
 
 #include "agents/sender.hpp"
@@ -16,7 +16,7 @@ class notifier final : public sender {
                std::move(transport)) {}
 
  private:
-  void send(std::string_view args) override;
+  void send(std::string_view args, std::uint64_t tag) override;
 };
 
 }  // namespace ombt::agents

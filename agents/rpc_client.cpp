@@ -14,18 +14,18 @@ bool rpc_client::start_warm_up() {
   return true;
 }
 
-void rpc_client::send(std::string_view args) {
+void rpc_client::send(std::string_view args, std::uint64_t tag) {
   drivers::call_options options;
   options.timeout = context().timeout;
   drivers::request_message request;
   request.args_json = args;
   if (plan().test == test_kind::call) {
     request.method = "echo";
-    transport().call(context().rpc, request, options, *this, 0);
+    transport().call(context().rpc, request, options, *this, tag);
   } else {
     request.method = "noop";
     const bool fanout = plan().test == test_kind::fanout;
-    transport().cast(fanout ? context().rpc_fanout : context().rpc, request, options, *this, 0);
+    transport().cast(fanout ? context().rpc_fanout : context().rpc, request, options, *this, tag);
   }
 }
 

@@ -2,7 +2,7 @@
 #pragma once
 // The agent that calls and casts: test_call calls echo, test_cast and test_fanout cast noop, on
 // the test RPC servers of the topic. Before a run it calls self_ready once, so that links are up.
-// The closed loop, its states and its results are sender's.
+// The loop, its states and its results are sender's.
 
 #include "agents/sender.hpp"
 
@@ -17,7 +17,7 @@ class rpc_client final : public sender {
 
  private:
   bool start_warm_up() override;
-  void send(std::string_view args) override;
+  void send(std::string_view args, std::uint64_t tag) override;
 };
 
 }  // namespace ombt::agents

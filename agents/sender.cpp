@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agents/sender.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace ombt::agents {
@@ -52,69 +53,178 @@ bool sender::run(std::shared_ptr<message_text> text) {
 void sender::begin_messages() {
   sequence_ = 0;
   const double start = epoch_now();
-  recorder_.saw_time(start);
   if (log_) log_->test_start(wire_name(plan().test), start);
+  if (plan().load) {
+    // Sizes have random numbers of their own, so that they don't change with the arrivals.
+    const std::uint64_t seed = client_seed(plan().load->seed, name_);
+    load_ = std::make_unique<load_state>(
+        load_state{random_source(~seed), steady_clock::now(), std::nullopt});
+    if (plan().load->profile) return begin_schedule();
+  }
+  recorder_.saw_time(start);
   send_next();
+}
+
+std::string_view sender::next_text(double epoch, std::int64_t sequence) {
+  const auto number = static_cast<std::uint64_t>(sequence);
+  if (!load_ || plan().load->sizes.empty()) {
+    return text_->render(epoch, wire::oslo::view(id_), number);
+  }
+  const std::size_t size = plan().load->sizes.choose(load_->sizes);
+  return text_->render(epoch, wire::oslo::view(id_), number, size);
+}
+
+void sender::record(const drivers::outcome& result, std::int64_t sequence, double sent_epoch,
+                    std::chrono::nanoseconds took) {
+  const double end = sent_epoch + std::chrono::duration<double>(took).count();
+  std::string name;
+  if (!result.error) {
+    recorder_.success(end, took);
+  } else {
+    name = failure_name(result);
+    recorder_.failure(end, name, static_cast<std::uint64_t>(sequence), took);
+  }
+  if (log_) {
+    log_->sent(wire::oslo::view(id_), static_cast<std::uint64_t>(sequence), sent_epoch, end, name);
+  }
+}
+
+void sender::on_complete(std::uint64_t tag, const drivers::outcome& result) {
+  switch (state_) {
+    case state::sending:
+      return message_done(result);
+    case state::pacing:
+    case state::draining:
+      return scheduled_done(static_cast<std::uint32_t>(tag), result);
+    case state::warming_up:
+      if (result.error) recorder_.error(failure_name(result));
+      return cancelled_ ? end_run() : begin_messages();
+    default:
+      return;
+  }
 }
 
 void sender::send_next() {
   state_ = state::sending;
   sent_epoch_ = epoch_now();
   sent_at_ = steady_clock::now();
-  send(text_->render(sent_epoch_, wire::oslo::view(id_), static_cast<std::uint64_t>(sequence_)));
+  send(next_text(sent_epoch_, sequence_), 0);
 }
 
-void sender::on_complete(std::uint64_t, const drivers::outcome& result) {
-  if (state_ == state::sending) {
-    message_done(result);
-  } else if (state_ == state::warming_up) {
-    if (result.error) recorder_.error(failure_name(result));
-    if (cancelled_) {
-      end_run();
-    } else {
-      begin_messages();
-    }
-  }
+bool sender::time_is_over(drivers::time_point next) const noexcept {
+  if (!load_ || plan().load->duration.count() == 0) return false;
+  return next - load_->begun >= plan().load->duration;
 }
 
 void sender::message_done(const drivers::outcome& result) {
-  const auto latency = steady_clock::now() - sent_at_;
-  const double end = sent_epoch_ + std::chrono::duration<double>(latency).count();
-  if (!result.error) {
-    recorder_.success(end, latency);
-    if (log_) {
-      log_->sent(wire::oslo::view(id_), static_cast<std::uint64_t>(sequence_), sent_epoch_, end,
-                 {});
-    }
-  } else {
-    const std::string name = failure_name(result);
-    recorder_.failure(end, name, static_cast<std::uint64_t>(sequence_));
-    if (log_) {
-      log_->sent(wire::oslo::view(id_), static_cast<std::uint64_t>(sequence_), sent_epoch_, end,
-                 name);
-    }
-  }
+  const auto now = steady_clock::now();
+  record(result, sequence_, sent_epoch_, now - sent_at_);
   ++sequence_;
-  if (sequence_ >= plan().count || cancelled_) {
+  if (sequence_ >= plan().count || cancelled_ || time_is_over(now + plan().pause)) {
     end_run();
   } else if (plan().pause.count() > 0) {
     state_ = state::pausing;
-    pause_timer_ = context_.loop.start_timer(steady_clock::now() + plan().pause, *this, 0);
+    timer_ = context_.loop.start_timer(now + plan().pause, *this, 0);
   } else {
     send_next();
   }
 }
 
+void sender::begin_schedule() {
+  const load_plan& load = *plan().load;
+  // Who is not ready in time begins late, but with the whole of its schedule.
+  load_->begun = std::max(load_->begun, load.start);
+  load_->open.emplace(
+      schedule(*load.profile, load.arrive, plan().count, phase_, client_seed(load.seed, name_)),
+      load.outstanding, load.max_late.value_or(context_.timeout));
+  state_ = state::pacing;
+  send_due();
+}
+
+void sender::send_due() {
+  for (;;) {
+    const auto now = steady_clock::now();
+    const pacer::step what = load_->open->next(since_start(now));
+    recorder_.dropped(load_->open->take_dropped());
+    switch (what) {
+      case pacer::step::send:
+        send_scheduled(now);
+        break;
+      case pacer::step::wait:
+        timer_ = context_.loop.start_timer(
+            load_->begun + std::chrono::nanoseconds(load_->open->intended()), *this, 0);
+        return;
+      case pacer::step::again:
+        timer_ = context_.loop.start_timer(now, *this, 0);
+        return;
+      case pacer::step::full:
+        return;
+      case pacer::step::over:
+        return drain();
+    }
+  }
+}
+
+void sender::send_scheduled(drivers::time_point now) {
+  pacer& open = *load_->open;
+  const double epoch = epoch_now();
+  recorder_.saw_time(epoch);
+  recorder_.scheduled(std::chrono::nanoseconds(since_start(now) - open.intended()));
+  const std::uint32_t tag = open.begin(since_start(now), epoch);
+  ++sequence_;
+  send(next_text(epoch, open.of(tag).sequence), tag);
+}
+
+void sender::scheduled_done(std::uint32_t tag, const drivers::outcome& result) {
+  pacer& open = *load_->open;
+  const std::int64_t now = since_start(steady_clock::now());
+  const pacer::operation done = open.of(tag);
+  open.end(tag);
+  record(result, done.sequence, done.sent_epoch, std::chrono::nanoseconds(now - done.sent));
+  if (!result.error) {
+    recorder_.success_from_intended(std::chrono::nanoseconds(now - done.intended));
+  }
+  if (state_ == state::draining) {
+    if (open.idle()) end_run();
+  } else if (timer_ == 0) {
+    send_due();  // it was full
+  }
+}
+
+void sender::drain() {
+  state_ = state::draining;
+  if (load_->open->idle()) end_run();
+}
+
 void sender::on_timer(std::uint64_t) {
-  if (state_ == state::pausing) send_next();
+  timer_ = 0;
+  if (state_ == state::pausing) {
+    send_next();
+  } else if (state_ == state::pacing) {
+    send_due();
+  }
+}
+
+void sender::cancel_timer() {
+  if (timer_ != 0) context_.loop.cancel_timer(timer_);
+  timer_ = 0;
 }
 
 void sender::cancel_run() {
-  if (state_ == state::pausing) {
-    context_.loop.cancel_timer(pause_timer_);
-    end_run();
-  } else if (state_ == state::sending || state_ == state::warming_up) {
-    cancelled_ = true;
+  switch (state_) {
+    case state::pausing:
+      cancel_timer();
+      return end_run();
+    case state::pacing:
+      cancel_timer();
+      load_->open->cut_off();
+      return drain();
+    case state::sending:
+    case state::warming_up:
+      cancelled_ = true;
+      return;
+    default:
+      return;
   }
 }
 
@@ -122,6 +232,7 @@ void sender::end_run() {
   if (log_) log_->test_end(epoch_now());
   state_ = state::idle;
   text_.reset();
+  load_.reset();
   context_.owner.on_run_done(*this);
 }
 
@@ -137,7 +248,7 @@ report sender::take() {
 }
 
 void sender::stop(drivers::duration limit, std::function<void()> done) {
-  if (state_ == state::pausing) context_.loop.cancel_timer(pause_timer_);
+  cancel_timer();
   state_ = state::closing;
   transport_->close(limit, [this, done = std::move(done)] {
     state_ = state::closed;

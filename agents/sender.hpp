@@ -1,20 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The closed loop of an agent that sends: the next message goes when the last one has completed.
-// What a message is (call, cast, notification) is the derived agent's. Owns its transport and its
-// results; reporting them is the worker's. Its link to the bus is made before the first run, beside
-// these states. All on the thread of its loop.
+// The loop of an agent that sends. Closed: the next message goes when the last one has completed.
+// Open: messages go when the run's schedule says so (agents/load/pacer.hpp), many at once if need
+// be. What a message is (call, cast, notification) is the derived agent's. Owns its transport and
+// its results; reporting them is the worker's. Its link to the bus is made before the first run,
+// beside these states. All on the thread of its loop.
 //
 // state        event                        what happens                        next state
 // idle         run                          warm-up call, where there is one    warming_up
-//                                           no warm-up: first message           sending
+//                                           no warm-up: as after it             sending/pacing
 // warming_up   completed                    a failure is counted as an error;
-//                                           first message                       sending
+//                                           closed loop: first message          sending
+//                                           open loop: its schedule begins      pacing
+//              …, run cancelled             owner gets on_run_done              idle
 // sending      completed, more to send      recorded; next message              sending
 //              …, the plan has a pause      recorded; timer                     pausing
-//              …, last one or run cancelled recorded; owner gets on_run_done    idle
+//              …, last one, time is over
+//                or run cancelled           recorded; owner gets on_run_done    idle
 // pausing      timer                        next message                        sending
 //              cancel                       owner gets on_run_done              idle
+// pacing       timer, completed             messages that are due go, as far as
+//                                           the bound allows; timer for the
+//                                           next one, or none where it is full  pacing
+//              …, schedule over, or cancel  nothing more is sent                draining
+// draining     completed                    recorded                            draining
+//              …, the last one, or none was
+//                in flight                  owner gets on_run_done              idle
 // any          stop                         transport closes; completions are
 //                                           no longer recorded                  closing
 // closing      closed                       owner's callback                    closed
@@ -24,12 +35,15 @@
 #include "drivers/loop.hpp"
 #include "drivers/transport.hpp"
 
+#include "agents/load/pacer.hpp"
+#include "agents/load/random.hpp"
 #include "agents/measure/output_file.hpp"
 #include "agents/measure/recorder.hpp"
 #include "agents/test_plan.hpp"
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace ombt::agents {
@@ -64,7 +78,16 @@ class sender : public drivers::completion,
                public drivers::timer_target,
                private drivers::reach_handler {
  public:
-  enum class state : std::uint8_t { idle, warming_up, sending, pausing, closing, closed };
+  enum class state : std::uint8_t {
+    idle,
+    warming_up,
+    sending,
+    pausing,
+    pacing,
+    draining,
+    closing,
+    closed,
+  };
 
   sender(wire::control::agent_kind kind, std::string name, std::uint32_t number,
          const sender_context& context, std::unique_ptr<drivers::transport> transport);
@@ -80,6 +103,8 @@ class sender : public drivers::completion,
 
   /// Writes a line a message from now on.
   void log_to(std::unique_ptr<message_log> log);
+  /// Where between two messages of an even schedule its own begin, [0, 1).
+  void spread(double phase) noexcept { phase_ = phase; }
 
   /// Connects to the bus, so that one that refuses is known before a run; a run need not wait.
   void start() { transport_->reach(*this); }
@@ -88,7 +113,7 @@ class sender : public drivers::completion,
   std::string trouble() const { return ready_ ? std::string() : transport_->last_error(); }
   /// Starts a run; false unless idle. The text is shared with the thread's other senders.
   bool run(std::shared_ptr<message_text> text);
-  /// Ends the run after the message in flight; what was done is reported as usual.
+  /// Ends the run after the messages in flight; what was done is reported as usual.
   void cancel_run();
   /// The results since the last take(); the run's id with them, and what its links counted in it.
   report take();
@@ -101,8 +126,8 @@ class sender : public drivers::completion,
  protected:
   /// Starts the operation that sets links up, if the kind has one.
   virtual bool start_warm_up() { return false; }
-  /// Starts one message.
-  virtual void send(std::string_view args) = 0;
+  /// Starts one message, which completes with the tag.
+  virtual void send(std::string_view args, std::uint64_t tag) = 0;
 
   const sender_context& context() const noexcept { return context_; }
   const test_plan& plan() const noexcept { return text_->plan(); }
@@ -110,16 +135,40 @@ class sender : public drivers::completion,
  private:
   void on_reached() final;
   void on_unreached(error_code error, std::string_view detail, bool final) final;
+  /// What a run with a load needs beside; idle agents and ombt's closed loop have none.
+  struct load_state {
+    random_source sizes;
+    drivers::time_point begun;  ///< the schedule, or the first message
+    std::optional<pacer> open;
+  };
+
   void on_complete(std::uint64_t tag, const drivers::outcome& result) final;
   void on_timer(std::uint64_t tag) final;
+  std::string_view next_text(double epoch, std::int64_t sequence);
+  void record(const drivers::outcome& result, std::int64_t sequence, double sent_epoch,
+              std::chrono::nanoseconds took);
+  void end_run();
+
   void begin_messages();
+  // The closed loop.
   void send_next();
   void message_done(const drivers::outcome& result);
-  void end_run();
+  bool time_is_over(drivers::time_point next) const noexcept;
+  // The open loop.
+  void begin_schedule();
+  void send_due();
+  void send_scheduled(drivers::time_point now);
+  void scheduled_done(std::uint32_t tag, const drivers::outcome& result);
+  void drain();
+  void cancel_timer();
+  std::int64_t since_start(drivers::time_point now) const noexcept {
+    return std::chrono::nanoseconds(now - load_->begun).count();
+  }
 
   const sender_context& context_;
   std::unique_ptr<drivers::transport> transport_;
   std::shared_ptr<message_text> text_;  ///< of the run; empty when idle
+  std::unique_ptr<load_state> load_;    ///< of the run
   std::unique_ptr<message_log> log_;
   std::string name_;
   std::string run_;  ///< of the last run, until taken
@@ -128,11 +177,12 @@ class sender : public drivers::completion,
   state state_ = state::idle;
   bool ready_ = false;
   bool cancelled_ = false;
+  double phase_ = 0;
   wire::oslo::hex_id id_{};    ///< the run's part of message ids
-  std::int64_t sequence_ = 0;  ///< of the message in flight
+  std::int64_t sequence_ = 0;  ///< closed loop: of the message in flight; open: messages sent
   drivers::time_point sent_at_{};
   double sent_epoch_ = 0;
-  drivers::loop::timer_id pause_timer_ = 0;
+  drivers::loop::timer_id timer_ = 0;        ///< 0: none
   wire::control::link_counts links_before_;  ///< the run
   recorder recorder_;
 };

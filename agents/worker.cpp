@@ -36,8 +36,8 @@ worker::~worker() {
 }
 
 void worker::add(agent_kind kind, std::string name, std::uint32_t number,
-                 std::shared_ptr<output_file> file, bool shared) {
-  added_.push_back({kind, std::move(name), number, std::move(file), shared});
+                 std::shared_ptr<output_file> file, bool shared, double phase) {
+  added_.push_back({kind, std::move(name), number, std::move(file), shared, phase});
 }
 
 void worker::start() {
@@ -70,6 +70,7 @@ void worker::make(const added& a) {
     } else {
       made = std::make_unique<notifier>(a.name, a.number, sender_context_, std::move(transport));
     }
+    made->spread(a.phase);
     if (log) made->log_to(std::move(log));
     senders_.push_back(std::move(made));
     return;

@@ -53,9 +53,10 @@ class worker final : public sender_owner, public receiver_owner, public drivers:
   ~worker();
 
   /// Adds an agent; before start(). `file` is where its lines go, empty: nowhere; `shared` says
-  /// that other agents write there too.
+  /// that other agents write there too; `phase` is where between two messages of an even schedule
+  /// its own begin.
   void add(wire::control::agent_kind kind, std::string name, std::uint32_t number,
-           std::shared_ptr<output_file> file, bool shared);
+           std::shared_ptr<output_file> file, bool shared, double phase);
 
   /// Makes all agents and has them listen, or connect if they only send.
   void start();
@@ -81,6 +82,7 @@ class worker final : public sender_owner, public receiver_owner, public drivers:
     std::uint32_t number;
     std::shared_ptr<output_file> file;
     bool shared;
+    double phase;
   };
   enum timer : std::uint64_t { keep_running, flush_output };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/json_report.hpp"
 
+#include "controller/load_options.hpp"
 #include "controller/text_report.hpp"
 
 #include <nlohmann/json.hpp>
@@ -28,6 +29,19 @@ std::string percentile_key(double percentile) {
   if (key.ends_with(".0")) key.resize(key.size() - 2);
   for (char& c : key) c = c == '.' ? '_' : c;
   return key + "_ms";
+}
+
+/// Of a histogram beside the latency; null without samples.
+json series_of(const side& s, wire::control::series which) {
+  const wire::hdr::histogram* const values = s.find(which);
+  if (values == nullptr) return nullptr;
+  json out;
+  out["samples"] = values->totals().count + values->totals().overflow;
+  for (const double p : reported_percentiles) {
+    out[percentile_key(p)] = optional_number(percentile_ms(*values, p));
+  }
+  out["max_ms"] = static_cast<double>(values->max()) / 1e6;
+  return out;
 }
 
 json latency_of(const side& s) {
@@ -126,6 +140,53 @@ json counts_of(const ledger_counts& c) {
           {"failed_but_delivered", c.failed_but_delivered}};
 }
 
+/// The side that sends has more to say.
+json clients_of(const plan& what, const outcome& found, agent_kind kind) {
+  const side& s = found.clients;
+  json out = side_of(found, kind, s);
+  out["latency"]["intended"] = series_of(s, wire::control::series::intended);
+  out["failed_after"] = series_of(s, wire::control::series::failed);
+  const auto& load = what.parameters.load;
+  if (!load || !load->open_loop()) return out;
+  out["load"] = {{"offered_per_second", offered_rate(what, found.count(kind))},
+                 {"scheduled", s.load.scheduled},
+                 {"late", s.load.late},
+                 {"dropped", s.load.dropped},
+                 {"slip", series_of(s, wire::control::series::slip)}};
+  return out;
+}
+
+/// The load that was asked for; null: ombt's closed loop.
+json load_of(const plan& what) {
+  if (!what.parameters.load) return nullptr;
+  const wire::control::load& load = *what.parameters.load;
+  json out;
+  out["loop"] = load.open_loop() ? "open" : "closed";
+  out["duration"] = optional_number(load.duration);
+  if (load.open_loop()) {
+    out["rates_are_of"] = what.rate_per_client ? "each client" : "all clients";
+    json profile = json::array();
+    for (const auto& piece : load.profile) {
+      const bool endless = piece.seconds >= wire::control::load_time_limit;
+      profile.push_back({{"from", piece.from},
+                         {"to", piece.to},
+                         {"seconds", endless ? json(nullptr) : json(piece.seconds)}});
+    }
+    out["profile"] = std::move(profile);
+    out["arrivals"] = std::string{name_of(load.arrive)};
+    out["outstanding"] = load.outstanding;
+    out["max_late"] = optional_number(load.max_late);
+  }
+  out["seed"] = load.seed;
+  json sizes = json::array();
+  for (const auto& range : load.sizes) {
+    sizes.push_back({{"least", range.least}, {"most", range.most}, {"weight", range.weight}});
+  }
+  out["sizes"] = std::move(sizes);
+  out["warmup"] = what.warmup > 0 ? json(what.warmup) : json(nullptr);
+  return out;
+}
+
 json lines_of(const std::vector<ledger_line>& lines, bool with_lost) {
   json out = json::array();
   for (const ledger_line& line : lines) {
@@ -183,11 +244,13 @@ json options_of(const plan& what) {
   }
   out["expect"] = std::move(expect);
   if (!test_of(what.what)) return out;
-  out["messages_per_client"] = what.parameters.count;
+  const auto& load = what.parameters.load;
+  out["messages_per_client"] = load ? optional_number(load->count) : json(what.parameters.count);
   out["length"] = what.parameters.data.size();
   out["pause"] = what.parameters.pause;
   if (what.what != task::rpc_call) out["delay"] = seconds(what.delay);
   if (what.what == task::notify) out["severity"] = what.parameters.severity;
+  out["load"] = load_of(what);
   return out;
 }
 
@@ -214,8 +277,9 @@ std::string json_report(const report_header& header, const plan& what, const out
   }
   out["agent_counts"] = std::move(counts);
   if (const auto test = test_of(what.what)) {
-    out["clients"] = side_of(found, client_kind(*test), found.clients);
+    out["clients"] = clients_of(what, found, client_kind(*test));
     out["servers"] = side_of(found, server_kind(*test), found.servers);
+    out["warm_up_messages"] = optional_number(found.warm_up_messages);
     out["messages_expected"] = found.expected;
     out["messages_received"] = found.received;
     out["ledger"] = found.ledger ? ledger_of(*found.ledger) : json(nullptr);

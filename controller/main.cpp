@@ -17,6 +17,7 @@
 
 namespace {
 
+using ombt::controller::load_settings;
 using ombt::controller::settings;
 using ombt::tools::embedded_agents;
 
@@ -44,6 +45,10 @@ constexpr const char* examples =
     "  data:\n"
     "    ombt-controller rpc-call --expect rpc-server=20 --expect rpc-client=1000 \\\n"
     "      --json run.json\n"
+    "  A load of 1000 calls a second for 30 s, whatever the bus does, after 5 s of\n"
+    "  it that do not count; and one that grows:\n"
+    "    ombt-controller rpc-call --rate 1000 --duration 30s --warmup 5s\n"
+    "    ombt-controller rpc-call --ramp 100:5000:2m --arrivals poisson\n"
     "  Who is there?\n"
     "    ombt-controller status --url rabbit://localhost\n"
     "\n"
@@ -117,20 +122,59 @@ void add_common_options(CLI::App& app, settings& s) {
   app.add_flag("--debug", s.debug, "say on standard error what is used");
 }
 
+void add_load(CLI::App* test, load_settings& load, const std::string& count_option) {
+  test->add_option("--rate", load.rate,
+                   "open loop: R messages a second of all clients together, sent when it is time, "
+                   "not when the last one has completed; ends by --duration or " +
+                       count_option + ", or by itself: 1000:30s,5000:60s")
+      ->type_name("R|R:TIME,…");
+  test->add_option("--rate-per-client", load.rate_per_client, "the same, R of each client")
+      ->type_name("R|R:TIME,…");
+  test->add_option("--ramp", load.ramp,
+                   "open loop: from one rate to another, evenly, in TIME; then it ends")
+      ->type_name("FROM:TO:TIME");
+  test->add_option("--arrivals", load.arrivals,
+                   "of an open loop: uniform (evenly, the default) or poisson (at random)")
+      ->type_name("KIND");
+  test->add_option("--seed", load.seed,
+                   "of random arrivals and sizes: the same agents do the same again (default: "
+                   "another one each time; --json tells it)")
+      ->type_name("N");
+  test->add_option("--outstanding", load.outstanding,
+                   "of an open loop: messages that a client may have on their way at once (default "
+                   "1000); further ones wait and are late")
+      ->type_name("N");
+  test->add_option("--max-late", load.max_late,
+                   "of an open loop: a message that is later than TIME is not sent but counted as "
+                   "dropped (default: the agents' --timeout)")
+      ->type_name("TIME");
+  test->add_option("--duration", load.duration,
+                   "no client sends a new message after TIME: 500ms, 30s, 2m, 1h")
+      ->type_name("TIME");
+  test->add_option("--warmup", load.warmup,
+                   "first the same for TIME, at the rate that the test begins with; none of it "
+                   "counts")
+      ->type_name("TIME");
+}
+
 CLI::App* add_test(CLI::App& app, settings& s, embedded_agents& agents, const char* name,
                    const char* what, const char* count_option) {
   CLI::App* const test = app.add_subcommand(name, what);
   test->footer(std::string(of_a_command) + test_example);
   const bool notify = std::string_view(name) == "notify";
-  test->add_option(count_option, s.count, "messages that each client sends")
-      ->type_name("N")
-      ->capture_default_str();
-  test->add_option("--length", s.length, "bytes of payload in a message")
-      ->type_name("N")
+  test->add_option(count_option, s.count,
+                   "messages that each client sends (default: 1, with --duration as many as it "
+                   "takes)")
+      ->type_name("N");
+  test->add_option("--length", s.length,
+                   "bytes of payload in a message; MIN-MAX: any size in between; @FILE: by the "
+                   "file's lines SIZE WEIGHT")
+      ->type_name("N|MIN-MAX|@FILE")
       ->capture_default_str();
   test->add_option("--pause", s.pause, "seconds a client waits after each message")
       ->type_name("S")
       ->capture_default_str();
+  add_load(test, s.load, count_option);
   const auto range = CLI::Range(1, most_embedded).description("");
   test->add_option(clients_option, agents.clients,
                    notify ? "notifiers of a test that brings its own bus"

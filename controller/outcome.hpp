@@ -35,13 +35,20 @@ struct side {
   wire::control::results results;
   wire::hdr::histogram latency;
   std::uint64_t negative_samples = 0;
-  double negative_min = 0;           ///< milliseconds
-  wire::control::link_counts links;  ///< of the native agents
+  double negative_min = 0;                                       ///< milliseconds
+  wire::control::link_counts links;                              ///< of the native agents
+  std::map<wire::control::series, wire::hdr::histogram> series;  ///< those with samples
+  wire::control::load_counts load;                               ///< of an open loop
 
   /// True if the histogram holds every latency sample, so that percentiles may be told.
   bool has_percentiles() const noexcept {
     return results.latency.count > 0 &&
            latency.count() + latency.totals().overflow == results.latency.count;
+  }
+  /// Null for one without samples.
+  const wire::hdr::histogram* find(wire::control::series which) const noexcept {
+    const auto found = series.find(which);
+    return found == series.end() ? nullptr : &found->second;
   }
 };
 
@@ -53,10 +60,11 @@ struct outcome {
   /// Of a test.
   side clients;
   side servers;
-  std::uint64_t expected = 0;            ///< messages that the servers should have had
-  std::uint64_t received = 0;            ///< messages that they had
-  bool polled = false;                   ///< servers were asked after the run
-  std::optional<ledger_summary> ledger;  ///< of a test that was run
+  std::uint64_t expected = 0;                     ///< messages that the servers should have had
+  std::uint64_t received = 0;                     ///< messages that they had
+  bool polled = false;                            ///< servers were asked after the run
+  std::optional<std::uint64_t> warm_up_messages;  ///< of a run before, of which nothing is kept
+  std::optional<ledger_summary> ledger;           ///< of a test that was run
   /// In what the run fell short: agents that vanished, messages that failed, are not accounted for
   /// or are too many.
   std::vector<std::string> problems;

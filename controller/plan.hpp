@@ -39,6 +39,12 @@ struct plan {
   std::string topic = "test-topic";
   bool unique = false;
   wire::control::test_parameters parameters;
+  /// The rates of parameters.load are of each client, not of all together.
+  bool rate_per_client = false;
+  /// The option that only native clients can follow; empty: Python clients will do.
+  std::string native_clients_for;
+  double warmup = 0;    ///< seconds of a run before, thrown away; 0: none
+  std::string boot_id;  ///< of this machine, for the clients on it; empty: not known
   /// Quiet time that ends the roll call, where a test expects nothing, and of status and shutdown.
   duration idle = std::chrono::seconds{2};
   /// Limit of each phase (session.hpp says of which).

@@ -6,6 +6,7 @@
 #include "drivers/loop.hpp"
 #include "drivers/transport.hpp"
 
+#include "agents/measure/boot_id.hpp"
 #include "controller/bus_session.hpp"
 #include "controller/json_report.hpp"
 #include "controller/latency_log.hpp"
@@ -109,7 +110,9 @@ outcome run_session(const checked_settings& checked) {
     throw configuration_error("--topic and the name of this host are too long together");
   }
   const std::string run_id = std::string{wire::control::run_tag_of(own.server)} + "-1";
-  session machine{checked.what, own, run_id, clock::now()};
+  plan what = checked.what;
+  what.boot_id = agents::boot_id();
+  session machine{std::move(what), own, run_id, clock::now()};
   progress_line progress;
   std::unique_ptr<bus_session> bus;
   bus = std::make_unique<bus_session>(

@@ -39,6 +39,8 @@ session::session(plan what, wire::control::reply_address own, std::string run_id
     : plan_{std::move(what)},
       own_{std::move(own)},
       run_id_{std::move(run_id)},
+      warm_up_id_{run_id_ + "-warm-up"},
+      warming_up_{plan_.warmup > 0},
       ends_when_quiet_{plan_.expect.empty()},
       ledger_{plan_.what == task::rpc_fanout} {
   enter(phase::connecting, now);
@@ -138,7 +140,7 @@ void session::tick(time_point now) {
       break;
     case phase::polling:
       if (over) {
-        end_polling(false);
+        end_polling(false, now);
       } else if (retry) {
         ask_servers(now);
       }
@@ -340,6 +342,7 @@ void session::after_roll_call(time_point now) {
                std::string{wire::control::control_exchange} + ") within " +
                seconds_text(waited(now));
   }
+  if (missing.empty()) missing = not_native();
   if (!missing.empty()) return fail(missing);
   enter(phase::resetting, now);
   const agent_kind servers = wire::control::server_kind(test);
@@ -402,6 +405,10 @@ void session::take(agent_record& from, side& into,
   ++from.reports_with_details;
   into.latency.merge(result.details.latency);
   into.links.merge(result.details.links);
+  if (plan_.parameters.load) into.load.merge(result.details.load);
+  for (const auto& [which, values] : result.details.series.entries()) {
+    into.series[which].merge(values);
+  }
   if (result.details.negative_samples > 0) {
     into.negative_samples += result.details.negative_samples;
     into.negative_min = std::min(into.negative_min, result.details.negative_min);
@@ -414,7 +421,7 @@ void session::on_result(const wire::control::client_result_request& result, time
   const bool from_server = test && result.kind == wire::control::server_kind(*test);
   const bool after_start =
       phase_ == phase::running || phase_ == phase::settling || phase_ == phase::polling;
-  const bool foreign = from_client && result.has_details && result.details.run != run_id_;
+  const bool foreign = from_client && result.has_details && result.details.run != run_id();
   if (foreign || !((after_start && (from_client || from_server)) ||
                    (phase_ == phase::resetting && from_server))) {
     ++outcome_.foreign_results;
@@ -480,16 +487,17 @@ void session::end_round_if_complete(time_point now) {
   const bool settled = failed == 0 || round_seen_ == 0 ||
                        (!ledger_.any() && arrived >= expected_messages() + failed);
   if (arrived >= expected_messages() && settled && ledger_.counts().lost == 0) {
-    return end_polling(true);
+    return end_polling(true, now);
   }
   if (round_seen_ == 0)
     round_gap_ = std::min(round_gap_ * 2, std::max(plan_.timeout, least_poll_gap));
   retry_at_ = now + round_gap_;
 }
 
-void session::end_polling(bool in_time) {
+void session::end_polling(bool in_time, time_point now) {
   outcome_.polled = true;
   if (!in_time && round_open_) mark_missing();
+  if (warming_up_) return forget_warm_up(now);
   finish();
 }
 

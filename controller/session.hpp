@@ -23,10 +23,15 @@
 // With expectations the roll call also needs an agent of each kind that the test needs; status and
 // shutdown go on until it is quiet once what they expect is there.
 //
+// A run whose load only native clients can follow ends in failure where others answered the roll
+// call. With a warm-up running, settling and polling come twice: what came in the first time is
+// forgotten when it is polled, and the run that counts begins, under an id of its own.
+//
 // status ends after roll_call, shutdown goes from there to leaving. cancel() leads to stopping, if
 // a run is on. Every phase's limit is plan.timeout, except that a run has in addition the pauses it
-// must make (count x pause), and that each sign of a client gives all the timeout anew: a result,
-// or a native client's pong that says it is at work. (Python clients can't say so.)
+// must make (count x pause) or the time that its load takes at least, and that each sign of a
+// client gives all the timeout anew: a result, or a native client's pong that says it is at work.
+// (Python clients can't say so.)
 
 #include "wire/control/messages.hpp"
 #include "wire/control/results.hpp"
@@ -130,6 +135,11 @@ class session {
   void after_roll_call(time_point now);
   void end_roll_call_if_met(time_point now);
   void start_run(time_point now);
+  void prepare_load(wire::control::load& load, time_point now) const;
+  /// Clients that can't follow the plan's load; empty: there is none.
+  std::string not_native() const;
+  void forget_warm_up(time_point now);
+  const std::string& run_id() const noexcept { return warming_up_ ? warm_up_id_ : run_id_; }
   void wait_for_clients(time_point limit);
   void look_for_clients(time_point now);
   void cancel_run();
@@ -137,7 +147,7 @@ class session {
   void tell_missing();
   void after_run(time_point now);
   void end_round_if_complete(time_point now);
-  void end_polling(bool in_time);
+  void end_polling(bool in_time, time_point now);
   void mark_missing();
   static std::string key_of(wire::control::agent_kind kind, const std::string& name);
   agent_record* find_or_add(wire::control::agent_kind kind, const std::string& name, bool pong);
@@ -169,6 +179,8 @@ class session {
   plan plan_;
   wire::control::reply_address own_;
   std::string run_id_;
+  std::string warm_up_id_;
+  bool warming_up_;
   bool ends_when_quiet_;  ///< the roll call: nothing is expected, or status has found all of it
   phase phase_ = phase::connecting;
   time_point phase_began_;

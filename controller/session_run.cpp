@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The run of a session: begun, watched while its clients are at work, ended before its time.
+// The run of a session: prepared, begun, watched while its clients are at work, ended before its
+// time; and the warm-up before it, forgotten.
+#include "controller/load_options.hpp"
 #include "controller/session.hpp"
 #include "controller/session_text.hpp"
 
@@ -11,6 +13,58 @@ namespace ombt::controller {
 using wire::control::agent_kind;
 using wire::control::method;
 using wire::control::words;
+
+namespace {
+
+/// What clients have to be ready in, seconds: to hear the command and, the first time, to connect.
+double lead_of(std::uint32_t clients) { return std::min(10.0, 0.5 + 0.002 * clients); }
+
+}  // namespace
+
+std::string session::not_native() const {
+  if (plan_.native_clients_for.empty()) return {};
+  const agent_kind kind = wire::control::client_kind(*test_of(plan_.what));
+  std::uint64_t foreign = 0;
+  for (const agent_record& agent : outcome_.agents) {
+    if (agent.kind == kind && agent.answered_roll_call && !agent.native) ++foreign;
+  }
+  if (foreign == 0) return {};
+  return plan_.native_clients_for + " needs native clients: " + std::to_string(foreign) + " of " +
+         count_text(outcome_.count(kind), words(kind)) +
+         (foreign == 1 ? " is not, and" : " are not, and") + " would send as ombt does";
+}
+
+void session::prepare_load(wire::control::load& load, time_point now) const {
+  if (warming_up_) load = warm_up_of(load, plan_.warmup);
+  if (!load.open_loop()) return;
+  const auto clients = outcome_.count(wire::control::client_kind(*test_of(plan_.what)));
+  load.clients = plan_.rate_per_client ? 1 : std::max<std::int64_t>(1, clients);
+  load.start.in = lead_of(clients);
+  load.start.boot = plan_.boot_id;
+  load.start.monotonic_ns =
+      std::chrono::nanoseconds((now + from_seconds(load.start.in)).time_since_epoch()).count();
+}
+
+/// Nothing of it is kept but how much it was. Who did not answer may still have messages of it.
+void session::forget_warm_up(time_point now) {
+  const auto& sent = outcome_.clients.results;
+  outcome_.warm_up_messages = sent.msgs_ok + sent.msgs_fail;
+  warming_up_ = false;
+  outcome_.clients = {};
+  outcome_.servers = {};
+  outcome_.polled = false;
+  run_trouble_.clear();
+  error_texts_ = 0;
+  const agent_kind servers = wire::control::server_kind(*test_of(plan_.what));
+  for (std::size_t i = 0; i < states_.size(); ++i) {
+    agent_record& agent = outcome_.agents[i];
+    if (agent.kind == servers && agent.missing) states_[i].excluded = true;
+    agent.missing = states_[i].excluded;
+    agent.reports = agent.reports_with_details = 0;
+    agent.results = {};
+  }
+  start_run(now);
+}
 
 void session::start_run(time_point now) {
   const auto test = *test_of(plan_.what);
@@ -28,15 +82,19 @@ void session::start_run(time_point now) {
   }
   enter(phase::running, now);
   // What the clients must take at least is no part of the time that they may be silent.
-  const double pauses = static_cast<double>(plan_.parameters.count) * plan_.parameters.pause;
-  wait_for_clients(phase_limit_ + from_seconds(std::min(pauses, 1e9)));
+  wire::control::test_parameters parameters = plan_.parameters;
+  double least = static_cast<double>(parameters.count) * parameters.pause;
+  if (parameters.load) {
+    prepare_load(*parameters.load, now);
+    least = least_seconds(*parameters.load);
+  }
+  wait_for_clients(phase_limit_ + from_seconds(std::min(least, 1e9)));
   for (std::size_t i = 0; i < states_.size(); ++i) {
     if (outcome_.agents[i].kind != wire::control::client_kind(test)) continue;
     states_[i].waited_for = true;
     ++waiting_;
   }
-  wire::control::test_parameters parameters = plan_.parameters;
-  parameters.run = run_id_;
+  parameters.run = run_id_.empty() ? run_id_ : run_id();
   parameters.detail = run_id_.empty() ? 0 : 1;
   std::string args;
   wire::control::append_run_test_args(args, test, parameters, own_);
@@ -48,7 +106,7 @@ void session::start_run(time_point now) {
 void session::on_sign(const wire::control::client_pong_request& pong, time_point now) {
   const auto known = index_.find(key_of(pong.kind, pong.name));
   if (known == index_.end() || !states_[known->second].waited_for) return;
-  if (run_id_.empty() || pong.run != run_id_ || now + plan_.timeout <= phase_limit_) return;
+  if (run_id_.empty() || pong.run != run_id() || now + plan_.timeout <= phase_limit_) return;
   wait_for_clients(now + plan_.timeout);
 }
 
@@ -79,7 +137,7 @@ void session::cancel(std::string_view why, time_point now) {
 /// Python agents don't know it: they go on to the end of their run.
 void session::cancel_run() {
   std::string args;
-  wire::control::append_cancel_run_args(args, run_id_, own_);
+  wire::control::append_cancel_run_args(args, run_id(), own_);
   send(purpose::cancel, method::run_test, wire::control::client_kind(*test_of(plan_.what)),
        std::move(args));
 }

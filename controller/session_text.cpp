@@ -197,6 +197,15 @@ void session::finish() {
                                 std::to_string(clients.msgs_ok + clients.msgs_fail) +
                                 " messages failed");
   }
+  const auto& load = outcome_.clients.load;
+  if (load.dropped > 0 && plan_.parameters.load) {
+    const auto& max_late = plan_.parameters.load->max_late;
+    outcome_.problems.push_back(
+        std::to_string(load.dropped) + " of " + std::to_string(load.scheduled) +
+        " scheduled messages were dropped: " +
+        (max_late ? "more than " + seconds_text(from_seconds(*max_late)) + " late"
+                  : std::string{"later than their timeout"}));
+  }
   if (outcome_.received < outcome_.expected) {
     outcome_.problems.push_back(std::to_string(outcome_.expected - outcome_.received) + " of " +
                                 std::to_string(outcome_.expected) +

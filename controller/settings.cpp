@@ -16,7 +16,7 @@ namespace ombt::controller {
 namespace {
 
 // The payload travels in run_test too, beside some hundred bytes and within the body limit.
-constexpr long long longest_payload = static_cast<long long>(wire::control::data_limit) - 65'536;
+constexpr std::size_t longest_payload = wire::control::data_limit - 65'536;
 
 std::string number_text(double number) {
   std::string out;
@@ -78,18 +78,20 @@ plan make_plan(const settings& given) {
   for (const std::string& text : given.expect) add_expectation(out, text);
   const bool notify = *what == task::notify;
   if (test_of(*what)) {
-    check_between(notify ? "--events" : "--calls", given.count, 1, wire::control::count_limit);
-    check_between("--length", given.length, 0, longest_payload);
+    const long long count = given.count.value_or(1);
+    check_between(notify ? "--events" : "--calls", count, 1, wire::control::count_limit);
+    const lengths payload = read_length(given.length, longest_payload);
     seconds_between("--pause", given.pause, 0, wire::control::pause_limit);
     if (notify && (!wire::control::is_severity(given.severity) || given.severity == "sample")) {
       throw configuration_error("--severity " + given.severity.substr(0, 60) +
                                 ": expected audit, debug, info, warn, error or critical");
     }
-    out.parameters.count = given.count;
-    out.parameters.data.assign(static_cast<std::size_t>(given.length), 'X');
+    out.parameters.count = count;
+    out.parameters.data.assign(payload.longest, 'X');
     out.parameters.pause = given.pause;
     out.parameters.severity = given.severity;
     out.parameters.verbose = given.verbose;
+    add_load(out, given.load, given.count, payload);
   }
   return out;
 }

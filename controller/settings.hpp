@@ -4,12 +4,14 @@
 // from checked options to exit status, as ombt-controller and ombt's controller mode do it. Knows
 // no command line.
 
+#include "controller/load_options.hpp"
 #include "controller/plan.hpp"
 #include "controller/run_directory.hpp"
 #include "controller/whole_file.hpp"
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -41,13 +43,14 @@ struct settings {
   double timeout = 60;  ///< seconds
   double idle = 2;      ///< seconds
   std::vector<std::string> expect;
-  std::string output;       ///< file, or empty
-  std::string json;         ///< file, or empty
-  std::string out;          ///< folder, or empty
-  long long count = 1;      ///< messages of each client
-  long long length = 1024;  ///< bytes of payload
-  double pause = 0;         ///< seconds
-  double delay = 0.25;      ///< seconds
+  std::string output;              ///< file, or empty
+  std::string json;                ///< file, or empty
+  std::string out;                 ///< folder, or empty
+  std::optional<long long> count;  ///< messages of each client; none: 1, or what the load asks for
+  std::string length = "1024";     ///< bytes of payload, as read_length() takes them
+  double pause = 0;                ///< seconds
+  load_settings load;
+  double delay = 0.25;  ///< seconds
   std::string severity = "debug";
 };
 

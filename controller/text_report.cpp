@@ -2,6 +2,7 @@
 #include "controller/text_report.hpp"
 
 #include "controller/ledger_text.hpp"
+#include "controller/load_options.hpp"
 #include "controller/session_text.hpp"
 
 #include <algorithm>
@@ -46,6 +47,54 @@ void append_title(std::string& out, const char* title) {
   out += '\n';
 }
 
+void append_percentiles_of_all(std::string& out, const char* title, const side& s) {
+  out += title;
+  for (const double p : reported_percentiles) {
+    out += ' ' + percent_text(p) + ' ';
+    const auto all = percentile_of_all_ms(s, p);
+    if (!all.known) {
+      out += "n/a";
+    } else if (all.infinite) {
+      out += ">timeout";
+    } else {
+      append_format(out, "%.3f", all.ms);
+    }
+  }
+  out += '\n';
+}
+
+void append_series(std::string& out, const char* title, const side& s,
+                   wire::control::series which) {
+  const wire::hdr::histogram* const values = s.find(which);
+  if (values == nullptr) return;
+  out += title;
+  for (const double p : reported_percentiles) {
+    out += ' ' + percent_text(p) + ' ';
+    if (const auto ms = percentile_ms(*values, p)) {
+      append_format(out, "%.3f", *ms);
+    } else {
+      out += "n/a";
+    }
+  }
+  append_format(out, " Max %.3f\n", static_cast<double>(values->max()) / 1e6);
+}
+
+/// What an open loop adds to its clients' block.
+void append_open_loop(std::string& out, const plan& what, const outcome& found) {
+  const side& s = found.clients;
+  const auto& load = what.parameters.load;
+  if (!load || !load->open_loop()) return;
+  append_series(out, "Intended (msecs):", s, wire::control::series::intended);
+  append_percentiles_of_all(out, "All scheduled (msecs):", s);
+  append_format(out, "Scheduled: %llu messages, %llu late by more than 1 ms, %llu dropped\n",
+                static_cast<ull>(s.load.scheduled), static_cast<ull>(s.load.late),
+                static_cast<ull>(s.load.dropped));
+  append_series(out, "Slip (msecs):", s, wire::control::series::slip);
+  append_format(out, "Offered: %.1f msgs/sec, achieved: %.1f\n",
+                offered_rate(what, found.count(wire::control::client_kind(*test_of(what.what)))),
+                s.results.throughput().value_or(0));
+}
+
 void append_percentiles(std::string& out, const side& s, std::size_t reporting,
                         std::size_t with_details) {
   if (s.results.latency.count > 0) {
@@ -63,20 +112,8 @@ void append_percentiles(std::string& out, const side& s, std::size_t reporting,
         }
       }
       append_format(out, " Max %.3f\n", s.results.latency.max.value_or(0));
-      if (s.results.msgs_fail > 0) {
-        out += "With failures as infinite (msecs):";
-        for (const double p : reported_percentiles) {
-          out += ' ' + percent_text(p) + ' ';
-          const auto all = percentile_of_all_ms(s, p);
-          if (!all.known) {
-            out += "n/a";
-          } else if (all.infinite) {
-            out += ">timeout";
-          } else {
-            append_format(out, "%.3f", all.ms);
-          }
-        }
-        out += '\n';
+      if (s.results.msgs_fail > 0 && !s.load.any()) {
+        append_percentiles_of_all(out, "With failures as infinite (msecs):", s);
       }
     }
   }
@@ -108,27 +145,35 @@ void append_errors(std::string& out, const char* who, const side& s) {
 
 }  // namespace
 
-std::optional<double> percentile_ms(const side& s, double percentile) {
-  if (!s.has_percentiles()) return {};
-  const auto& totals = s.latency.totals();
+std::optional<double> percentile_ms(const wire::hdr::histogram& of, double percentile) {
+  const auto& totals = of.totals();
   if (static_cast<double>(totals.count + totals.overflow) + 1e-6 < samples_needed(percentile)) {
     return {};
   }
-  return static_cast<double>(s.latency.value_at_percentile(percentile)) / 1e6;
+  return static_cast<double>(of.value_at_percentile(percentile)) / 1e6;
+}
+
+std::optional<double> percentile_ms(const side& s, double percentile) {
+  if (!s.has_percentiles()) return {};
+  return percentile_ms(s.latency, percentile);
 }
 
 percentile_of_all percentile_of_all_ms(const side& s, double percentile) {
   percentile_of_all out;
-  const std::uint64_t succeeded = s.latency.totals().count + s.latency.totals().overflow;
-  const std::uint64_t all = succeeded + s.results.msgs_fail;
-  const bool complete = s.has_percentiles() || (succeeded == 0 && s.results.msgs_ok == 0);
+  const wire::hdr::histogram* const values =
+      s.load.any() ? s.find(wire::control::series::intended) : &s.latency;
+  const std::uint64_t succeeded =
+      values == nullptr ? 0 : values->totals().count + values->totals().overflow;
+  const std::uint64_t all = succeeded + s.results.msgs_fail + s.load.dropped;
+  const bool complete = s.has_percentiles() ? succeeded == s.results.latency.count
+                                            : succeeded == 0 && s.results.msgs_ok == 0;
   if (!complete || static_cast<double>(all) + 1e-6 < samples_needed(percentile)) return out;
   out.known = true;
   const auto rank = std::max<std::uint64_t>(
       1, static_cast<std::uint64_t>(
              std::ceil(percentile / 100 * static_cast<double>(all) * (1 - 1e-12))));
   out.infinite = rank > succeeded;
-  if (!out.infinite) out.ms = static_cast<double>(s.latency.value_at_rank(rank)) / 1e6;
+  if (!out.infinite) out.ms = static_cast<double>(values->value_at_rank(rank)) / 1e6;
   return out;
 }
 
@@ -159,6 +204,11 @@ std::string test_report(const plan& what, const outcome& found, std::string_view
                        : "%u RPC clients, %u RPC Servers (%u total)\n",
                 clients, servers, clients + servers);
   if (!bus.empty()) out.append("bus: ").append(bus) += '\n';
+  if (what.parameters.load) out += load_words(what, clients) + '\n';
+  if (found.warm_up_messages) {
+    append_format(out, "warm-up: %g s before it, %llu messages, in no figure\n", what.warmup,
+                  static_cast<ull>(*found.warm_up_messages));
+  }
 
   const auto append_side = [&](const char* title, agent_kind kind, const side& s) {
     std::size_t reporting = 0;
@@ -171,6 +221,7 @@ std::string test_report(const plan& what, const outcome& found, std::string_view
     append_title(out, title);
     append_results_text(out, s.results);
     append_percentiles(out, s, reporting, with_details);
+    if (&s == &found.clients) append_open_loop(out, what, found);
     append_links(out, s);
   };
   append_side(notify ? "Aggregated Notifier (Client) results:" : "Aggregated RPC Client results:",

@@ -19,8 +19,12 @@ inline constexpr std::array<double, 4> reported_percentiles = {50, 90, 99, 99.9}
 /// A percentile in milliseconds over the successes; empty where the histogram does not hold all
 /// samples, or there are fewer than 10/(1-p) of them.
 std::optional<double> percentile_ms(const side& s, double percentile);
+/// The same of any histogram.
+std::optional<double> percentile_ms(const wire::hdr::histogram& of, double percentile);
 
-/// The same over all operations, failed ones as infinity.
+/// The same over all operations, failed ones as infinity. In an open loop over all that were
+/// scheduled, successes from the instants that their schedules had for them, failed and dropped
+/// ones as infinity.
 struct percentile_of_all {
   bool known = false;
   bool infinite = false;  ///< the operation of that rank failed

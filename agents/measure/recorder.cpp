@@ -17,6 +17,8 @@ void report::merge(const report& other) {
   }
   details.latency.merge(other.details.latency);
   details.links.merge(other.details.links);
+  details.series.merge(other.details.series);
+  details.load.merge(other.details.load);
 }
 
 void recorder::success(double end, std::chrono::nanoseconds latency) {
@@ -44,10 +46,19 @@ void recorder::arrival(double arrival, double sent) {
   ++details.negative_samples;
 }
 
-void recorder::failure(double end, std::string_view error, std::uint64_t sequence) {
+void recorder::failure(double end, std::string_view error, std::uint64_t sequence,
+                       std::chrono::nanoseconds took) {
   if (!failures_) failures_ = std::make_unique<failures>();
   failures_->ledger.fail(report_.results.add_failure(error), sequence, failures_->room);
   report_.results.saw_time(end);
+  report_.details.series.record(wire::control::series::failed, took.count());
+}
+
+void recorder::scheduled(std::chrono::nanoseconds slip) {
+  wire::control::load_counts& load = report_.details.load;
+  ++load.scheduled;
+  if (slip.count() > wire::control::late_after) ++load.late;
+  report_.details.series.record(wire::control::series::slip, slip.count());
 }
 
 report recorder::take() {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 // What one agent measured since its last report: ombt's results record, a histogram of the same
-// latencies in nanoseconds, and what the clocks made negative. Owns the counting, not the clocks:
+// latencies in nanoseconds, further histograms where there is something for them, what an open
+// loop's schedule asked for, and what the clocks made negative. Owns the counting, not the clocks:
 // instants come in. One thread.
 
 #include "wire/control/results.hpp"
@@ -32,9 +33,21 @@ class recorder {
   /// A message that arrived at `arrival` and was sent at `sent` (epoch seconds by its sender's
   /// clock). One that seems to come from the future counts as received and as a negative sample.
   void arrival(double arrival, double sent);
-  /// The operation for the message of that sequence number failed, with its named error; its
-  /// duration goes nowhere.
-  void failure(double end, std::string_view error, std::uint64_t sequence);
+  /// The same operation, from the instant that an open loop's schedule had for it.
+  void success_from_intended(std::chrono::nanoseconds latency) {
+    report_.details.series.record(wire::control::series::intended, latency.count());
+  }
+  /// The operation for the message of that sequence number failed, with its named error, after so
+  /// long, which is no latency.
+  void failure(double end, std::string_view error, std::uint64_t sequence,
+               std::chrono::nanoseconds took);
+  /// A message of a schedule went out so much later than its instant.
+  void scheduled(std::chrono::nanoseconds slip);
+  /// So many messages of a schedule were not sent, as it was too late for them.
+  void dropped(std::uint64_t messages) {
+    report_.details.load.scheduled += messages;
+    report_.details.load.dropped += messages;
+  }
   /// An error that is no failed message.
   void error(std::string_view text) { report_.results.count_error(text); }
   /// Widens the test interval (epoch seconds).

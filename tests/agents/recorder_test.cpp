@@ -28,19 +28,48 @@ TEST_CASE("A recorder counts successes with their latency, in the record and in 
 
 TEST_CASE("A failure is counted by name and never in the latency") {
   recorder r;
-  r.failure(10.0, "messaging_timeout", 4);
-  r.failure(11.0, "messaging_timeout", 5);
-  r.failure(12.0, "nacked", 7);
+  r.failure(10.0, "messaging_timeout", 4, 60s);
+  r.failure(11.0, "messaging_timeout", 5, 60s);
+  r.failure(12.0, "nacked", 7, 3ms);
   r.error("warm-up");
   const report taken = r.take();
   CHECK(taken.results.msgs_ok == 0);
   CHECK(taken.results.msgs_fail == 3);
   CHECK(taken.results.latency.count == 0);
   CHECK(taken.details.latency.totals().count == 0);
+  const auto* const took = taken.details.series.find(wire::control::series::failed);
+  REQUIRE(took != nullptr);
+  CHECK(took->totals().count == 3);
+  CHECK(took->totals().min == 3'000'000);
+  CHECK(took->totals().max == 60'000'000'000);
   CHECK(taken.results.errors.at("messaging_timeout") == 2);
   CHECK(taken.results.errors.at("nacked") == 1);
   CHECK(taken.results.errors.at("warm-up") == 1);
   CHECK(taken.results.stop_time == 12.0);
+}
+
+TEST_CASE("What a schedule asked for is counted: sent, late beyond 1 ms, dropped") {
+  using wire::control::series;
+  recorder r;
+  r.scheduled(-5ns);
+  r.scheduled(1ms);
+  r.scheduled(1ms + 1ns);
+  r.dropped(4);
+  r.success(2.0, 3ms);
+  r.success_from_intended(5ms);
+  report taken = r.take();
+  CHECK(taken.details.load == wire::control::load_counts{7, 1, 4});
+  REQUIRE(taken.details.series.find(series::slip) != nullptr);
+  CHECK(taken.details.series.find(series::slip)->totals().count == 3);
+  CHECK(taken.details.series.find(series::slip)->totals().min == 0);
+  CHECK(taken.details.series.find(series::intended)->totals().max == 5'000'000);
+  CHECK(taken.details.latency.totals().max == 3'000'000);
+  CHECK(taken.details.series.find(series::failed) == nullptr);
+  report sum = taken;
+  sum.merge(taken);
+  CHECK(sum.details.load == wire::control::load_counts{14, 2, 8});
+  CHECK(sum.details.series.find(series::slip)->totals().count == 6);
+  CHECK(r.take().details.series.empty());
 }
 
 TEST_CASE("A negative one-way time counts as received, beside the latency") {
@@ -68,7 +97,7 @@ TEST_CASE("A sender's clock that is years behind ends in the overflow, not in no
 TEST_CASE("Taking a report starts from zero") {
   recorder r;
   r.success(1.0, 1ms);
-  r.failure(2.0, "nacked", 0);
+  r.failure(2.0, "nacked", 0, 3ms);
   CHECK(r.take().results.msgs_ok == 1);
   CHECK(r.messages() == 0);
   const report empty = r.take();

@@ -9,7 +9,9 @@
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <cctype>
+#include <cstdio>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -210,6 +212,133 @@ TEST_CASE(
   const std::string text = test_report(plan_of(task::rpc_call), found);
   CHECK(text.find("Late replies: 2\n") < text.find("Aggregated RPC Server"));
   CHECK(has(text, "Max 3.000\nLate replies: 2\n"));
+}
+
+namespace {
+
+/// An open loop of 1,000 successes of 1, 2, … ms, each 500 ms behind its intended time; of failures
+/// and dropped messages as told.
+outcome open_loop_outcome(std::uint64_t failed, std::uint64_t dropped) {
+  outcome found = example();
+  found.clients = side_of(1'000, failed, true, 1'000);
+  for (std::uint64_t i = 1; i <= 1'000; ++i) {
+    found.clients.series[wire::control::series::intended].record((i + 500) * 1'000'000);
+  }
+  for (std::uint64_t i = 0; i < failed; ++i) {
+    found.clients.series[wire::control::series::failed].record(60'000'000'000);
+  }
+  for (std::uint64_t i = 0; i < 1'000 + failed; ++i) {
+    found.clients.series[wire::control::series::slip].record(i < 1'000 ? 50'000 : 2'000'000);
+  }
+  found.clients.load = {1'000 + failed + dropped, failed, dropped};
+  return found;
+}
+
+plan open_loop_plan() {
+  plan p = plan_of(task::rpc_call);
+  p.parameters.load.emplace().profile = {{500, 500, 2}};
+  p.parameters.load->seed = 7;
+  p.parameters.load->sizes = {{1, 4, 1}};
+  p.warmup = 1.5;
+  return p;
+}
+
+}  // namespace
+
+TEST_CASE("an open loop's report has its load, both latencies, and what was late") {
+  outcome found = open_loop_outcome(0, 0);
+  found.warm_up_messages = 750;
+  const auto text = test_report(open_loop_plan(), found);
+  CHECK(has(text,
+            "2 RPC clients, 1 RPC Servers (3 total)\n"
+            "open loop, uniform arrivals, 500/s for 2 s over 2 clients\n"
+            "warm-up: 1.5 s before it, 750 messages, in no figure\n"));
+  const auto value = [](double milliseconds) {
+    const auto index = wire::hdr::index_of(static_cast<std::uint64_t>(milliseconds * 1e6));
+    char digits[32];
+    std::snprintf(digits, sizeof digits, "%.3f",
+                  static_cast<double>(wire::hdr::highest_value_at(index)) / 1e6);
+    return std::string(digits);
+  };
+  CHECK(has(text, "Latency Percentiles (msecs): 50% " + value(500) + " 90% " + value(900) +
+                      " 99% " + value(990) + " 99.9% n/a Max 1000.000\n" +
+                      "Intended (msecs): 50% " + value(1000) + " 90% " + value(1400) + " 99% " +
+                      value(1490) + " 99.9% n/a Max 1500.000\n" + "All scheduled (msecs): 50% " +
+                      value(1000) + " 90% " + value(1400) + " 99% " + value(1490) + " 99.9% n/a\n" +
+                      "Scheduled: 1000 messages, 0 late by more than 1 ms, 0 dropped\n"
+                      "Slip (msecs): 50% 0.050 90% 0.050 99% 0.050 99.9% n/a Max "
+                      "0.050\n"
+                      "Offered: 500.0 msgs/sec, achieved: 500.0\n"));
+  for (std::size_t at = 0; at < text.size();) {
+    const auto end = std::min(text.find('\n', at), text.size());
+    if (text.compare(at, 7, "Latency") != 0) CHECK(end - at <= 80);
+    at = end + 1;
+  }
+}
+
+TEST_CASE("over all that was scheduled, failed and dropped messages are infinite") {
+  const auto percentiles = [](std::uint64_t failed, std::uint64_t dropped) {
+    const outcome found = open_loop_outcome(failed, dropped);
+    const auto text = test_report(open_loop_plan(), found);
+    CHECK_FALSE(has(text, "With failures as infinite"));
+    const auto at = text.find("All scheduled");
+    return text.substr(at, text.find('\n', at) - at);
+  };
+  CHECK(has(percentiles(0, 11), "99% >timeout"));
+  CHECK(has(percentiles(11, 0), "99% >timeout"));
+  CHECK(has(percentiles(60, 60), "90% >timeout"));
+  CHECK_FALSE(has(percentiles(0, 9), ">timeout"));
+  // A bus that fails more does not look better.
+  double before = 0;
+  for (const std::uint64_t failed : {0, 100, 300, 500, 900}) {
+    const auto median = percentile_of_all_ms(open_loop_outcome(failed, 0).clients, 50);
+    REQUIRE(median.known);
+    CHECK(median.ms >= before);
+    before = median.ms;
+  }
+  outcome nothing = example();
+  nothing.clients = side_of(0, 30, true, 5);
+  nothing.clients.load = {40, 0, 10};
+  CHECK(percentile_of_all_ms(nothing.clients, 50).infinite);
+}
+
+TEST_CASE("the JSON report has the load that was asked for and what became of it") {
+  report_header header{"ombt-controller", "rabbit://h", "rabbit://h", 5.5, 7.5, ""};
+  outcome found = open_loop_outcome(20, 10);
+  found.warm_up_messages = 750;
+  auto json = nlohmann::json::parse(json_report(header, open_loop_plan(), found));
+  const auto& load = json["options"]["load"];
+  CHECK(load["loop"] == "open");
+  CHECK(load["rates_are_of"] == "all clients");
+  CHECK(load["profile"][0]["from"] == 500.0);
+  CHECK(load["profile"][0]["seconds"] == 2.0);
+  CHECK(load["arrivals"] == "uniform");
+  CHECK(load["outstanding"] == 1000);
+  CHECK(load["max_late"].is_null());
+  CHECK(load["seed"] == 7);
+  CHECK(load["sizes"][0]["most"] == 4);
+  CHECK(load["warmup"] == 1.5);
+  CHECK(json["options"]["messages_per_client"].is_null());
+  CHECK(json["warm_up_messages"] == 750);
+  const auto& clients = json["clients"];
+  CHECK(clients["latency"]["p50_ms"].get<double>() == Approx(500).epsilon(0.001));
+  CHECK(clients["latency"]["intended"]["samples"] == 1'000);
+  CHECK(clients["latency"]["intended"]["p50_ms"].get<double>() == Approx(1000).epsilon(0.001));
+  CHECK(clients["latency"]["intended"]["max_ms"] == 1500.0);
+  CHECK(clients["latency"]["with_failures_as_infinite"]["p99_ms"] == ">timeout");
+  CHECK(clients["failed_after"]["samples"] == 20);
+  CHECK(clients["failed_after"]["p50_ms"].is_null() == false);
+  CHECK(clients["load"]["offered_per_second"] == 500.0);
+  CHECK(clients["load"]["scheduled"] == 1'030);
+  CHECK(clients["load"]["late"] == 20);
+  CHECK(clients["load"]["dropped"] == 10);
+  CHECK(clients["load"]["slip"]["max_ms"] == 2.0);
+  json = nlohmann::json::parse(json_report(header, plan_of(task::rpc_call), example()));
+  CHECK(json["options"]["load"].is_null());
+  CHECK(json["warm_up_messages"].is_null());
+  CHECK(json["clients"]["latency"]["intended"].is_null());
+  CHECK(json["clients"]["failed_after"].is_null());
+  CHECK_FALSE(json["clients"].contains("load"));
 }
 
 TEST_CASE("status lists agents by kind, host and process") {

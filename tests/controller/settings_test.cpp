@@ -104,8 +104,9 @@ TEST_CASE("each setting that cannot be used is named in one line") {
          s.task = "notify";
          s.severity = "loud";
        }},
-      {"--length", [](settings& s) { s.length = -1; }},
-      {"--length", [](settings& s) { s.length = 64 << 20; }},
+      {"--length", [](settings& s) { s.length = "-1"; }},
+      {"--length", [](settings& s) { s.length = std::to_string(64 << 20); }},
+      {"--length", [](settings& s) { s.length = "10-67108864"; }},
       {"--expect", [](settings& s) { s.expect = {"0"}; }},
       {"--expect", [](settings& s) { s.expect = {"x"}; }},
       {"--expect",

@@ -92,6 +92,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     run_test_request back;
     require(read_run_test_args(again(second, out), back, why) && back.test == test.test);
     require(back.parameters.data == test.parameters.data && back.reply_to == test.reply_to);
+    // A load travels with a run's id only, which reading makes sure of.
+    require(back.parameters.load == test.parameters.load);
   }
   client_result_request result;
   if (read_client_result_args(root, result, why)) {

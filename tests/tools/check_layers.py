@@ -34,6 +34,7 @@ LAYERS = {
     + ["wire/amqp10", "wire/json", "wire/oslo", "drivers/*", "drivers/io"],
     "agents": ["wire", "drivers/*", "agents"],
     "agents/control": ["wire", "drivers/*", "agents/measure", "agents/*"],
+    "agents/load": ["wire"],
     "agents/measure": ["wire", "drivers/*"],
     "controller": ["wire", "drivers/*", "agents/control", "agents/measure"],
     "tools": ["wire", "drivers", "agents", "controller", "tools"],

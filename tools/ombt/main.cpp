@@ -201,7 +201,7 @@ settings controller_settings(const command_line& c, const std::string& task) {
   s.timeout = c.timeout;
   s.idle = c.idle;
   s.count = c.count;
-  s.length = c.length;
+  s.length = std::to_string(c.length);
   s.pause = c.pause;
   s.delay = c.delay;
   s.severity = c.severity;

@@ -128,7 +128,8 @@ bool read_native_parameters(json::value from, test_parameters& out, std::string&
     }
     out.detail = static_cast<int>(*number);
   }
-  return true;
+  const json::value load = from["load"];
+  return !load || read_load(load, out.data, out.load.emplace(), why);
 }
 
 bool read_parameters(json::value from, test_parameters& out, std::string& why) {
@@ -356,6 +357,10 @@ void append_run_test_args(std::string& out, test_kind test, const test_parameter
     json::append_string(out, parameters.run);
     out += ", \"detail\": ";
     out += std::to_string(parameters.detail);
+    if (parameters.load) {
+      out += ", \"load\": ";
+      append_load(out, *parameters.load);
+    }
     out += '}';
   }
   out += "}, ";

@@ -9,6 +9,7 @@
 // unknown key in reply_addr):
 // - run_test's kwargs carry "ombt": {"run": id, "detail": 1}. ombt ignores unknown kwargs. A
 //   native client then adds the key "ombt" to its results (results.hpp), with the same run id.
+//   A "load" in it (load.hpp) says what count and pause cannot.
 // - client_pong carries "ombt": {"run": id} to a native controller: the id of its run that this
 //   agent works on or has waiting, empty if there is none.
 // - run_test of the test "cancel_run", which ombt does not know and ignores: its kwargs carry
@@ -23,6 +24,7 @@
 //   apart from all others, and answers a native controller with the messages of its tag and those
 //   without a known tag. Python agents send tags that nobody knows.
 
+#include "wire/control/load.hpp"
 #include "wire/json/value.hpp"
 
 #include <array>
@@ -134,12 +136,13 @@ std::optional<method> method_from(std::string_view wire_name) noexcept;
 /// or none at all would run for ever in ombt and is refused here.
 struct test_parameters {
   bool verbose = false;
-  double pause = 0;                ///< seconds between messages
-  std::string data;                ///< payload of every message
-  std::int64_t count = 0;          ///< messages a client; 1 to count_limit after reading
-  std::string severity = "debug";  ///< of notifications
-  std::string run;                 ///< native: id of the run, at most 64 bytes; empty: not asked
-  int detail = 0;                  ///< native: 1 asks for the extra key in results
+  double pause = 0;                   ///< seconds between messages
+  std::string data;                   ///< payload of every message
+  std::int64_t count = 0;             ///< messages a client; 1 to count_limit after reading
+  std::string severity = "debug";     ///< of notifications
+  std::string run;                    ///< native: id of the run, at most 64 bytes; empty: not asked
+  int detail = 0;                     ///< native: 1 asks for the extra key in results
+  std::optional<control::load> load;  ///< native: what count and pause cannot say
 };
 
 /// True for the severities that notifications may have (audit, debug, info, warn, error,
@@ -174,7 +177,7 @@ void append_client_pong_args(std::string& out, agent_kind kind, std::string_view
 /// "reply_addr"}.
 void append_cancel_run_args(std::string& out, std::string_view run, const reply_address& reply_to);
 /// run_test: {"test", "kwargs": {"verbose", "pause", "data", "count"[, "severity"][, "ombt"]},
-/// "reply_addr"}; severity for notifications only, ombt where run is not empty.
+/// "reply_addr"}; severity for notifications only, ombt (with the load) where run is not empty.
 void append_run_test_args(std::string& out, test_kind test, const test_parameters& parameters,
                           const reply_address& reply_to);
 

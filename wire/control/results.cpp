@@ -120,6 +120,15 @@ void append_details(std::string& out, const result_details& details) {
     out += std::to_string(details.links.*name.count);
   }
   if (details.links.any()) out += '}';
+  if (!details.series.empty()) {
+    out += ", \"series\": ";
+    details.series.append_json(out);
+  }
+  if (details.load.any()) {
+    out += ", \"load\": {\"scheduled\": " + std::to_string(details.load.scheduled);
+    out += ", \"late\": " + std::to_string(details.load.late);
+    out += ", \"dropped\": " + std::to_string(details.load.dropped) + '}';
+  }
   if (details.sent || details.received) out += ", \"ledger\": ";
   if (details.sent) {
     append_ledger(out, *details.sent);
@@ -302,6 +311,20 @@ bool read_details(json::value from, result_details& out, std::string& why) {
     for (const link_count_name& name : link_count_names) {
       fields.count(links, name.key, out.links.*name.count);
     }
+  }
+  if (const json::value load = from["load"]) {
+    if (!load.is_object()) fields.fail("load", " is no object");
+    fields.count(load, "scheduled", out.load.scheduled);
+    fields.count(load, "late", out.load.late);
+    fields.count(load, "dropped", out.load.dropped);
+    if (out.load.late > out.load.scheduled || out.load.dropped > out.load.scheduled) {
+      fields.fail("load", " has more late or dropped than scheduled");
+    }
+  }
+  const json::value series = from["series"];
+  if (fields.ok() && series && !series_set::read_json(series, out.series, why)) {
+    why.insert(0, "results.ombt.");
+    return false;
   }
   return fields.ok() && read_any_ledger(from["ledger"], out, why);
 }

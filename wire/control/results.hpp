@@ -11,6 +11,7 @@
 #include "wire/control/ledger.hpp"
 #include "wire/control/link_counts.hpp"
 #include "wire/control/messages.hpp"
+#include "wire/control/series.hpp"
 #include "wire/hdr/histogram.hpp"
 #include "wire/json/value.hpp"
 
@@ -65,6 +66,8 @@ struct result_details {
   std::uint64_t negative_samples = 0;             ///< one-way times below zero: clocks apart
   double negative_min = 0;                        ///< the lowest of them, milliseconds
   link_counts links;                              ///< of what these results are about
+  series_set series;                              ///< further histograms
+  load_counts load;                               ///< of an open loop
   std::shared_ptr<const client_ledger> sent;      ///< of a client; empty: none
   std::shared_ptr<const server_ledger> received;  ///< of a receiver; empty: none
 };
@@ -101,7 +104,7 @@ struct results {
 
 /// Appends the record as ombt's agents send it; details, where given, as a last key "ombt":
 /// {"run", "latency": histogram, "negative_samples", "negative_min_ms", "links": {name: count},
-/// "ledger": ledger.hpp}.
+/// "series": {name: histogram}, "load": {"scheduled", "late", "dropped"}, "ledger": ledger.hpp}.
 void append_results(std::string& out, const results& r, const result_details* details = nullptr);
 
 /// client_result: {"name", "kind", "results"}.

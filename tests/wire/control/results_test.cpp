@@ -112,6 +112,44 @@ TEST_CASE("a record survives the wire, with and without details") {
   CHECK_FALSE(request.details.links.any());
 }
 
+TEST_CASE("a loop's schedule and its histograms stand in the details, and survive the wire") {
+  result_details details;
+  std::string args;
+  append_client_result_args(args, "agent", agent_kind::rpc_client, {}, &details);
+  CHECK(args.find("series") == std::string::npos);
+  CHECK(args.find("load") == std::string::npos);
+  details.series.record(series::slip, 5);
+  details.series.record(series::intended, 1'000);
+  details.series.record(series::intended, 2'000);
+  details.series.record(series::intended, -3);
+  details.load = {7, 2, 1};
+  args.clear();
+  append_client_result_args(args, "agent", agent_kind::rpc_client, {}, &details);
+  const std::string end =
+      R"("series": {"intended": {"count": 3, "overflow": 0, "min": 0, "max": 2000, )"
+      R"("total": 3000.0, "counts": [[0, 1], [1000, 1], [2000, 1]]}, )"
+      R"("slip": {"count": 1, "overflow": 0, "min": 5, "max": 5, "total": 5.0, )"
+      R"("counts": [[5, 1]]}}, "load": {"scheduled": 7, "late": 2, "dropped": 1}}}})";
+  INFO(args);
+  CHECK(args.substr(args.size() - end.size()) == end);
+  json::reader reader;
+  json::value root;
+  REQUIRE_FALSE(reader.parse(args, root));
+  client_result_request request;
+  std::string why;
+  REQUIRE(read_client_result_args(root, request, why));
+  CHECK(request.details.load == details.load);
+  CHECK(render(request.results, &request.details) == render({}, &details));
+  CHECK(request.details.series.find(series::failed) == nullptr);
+  // Names of later versions are passed over.
+  const std::string later = R"({"ombt": {"latency": {"count": 0, "overflow": 0, "min": 0, )"
+                            R"("max": 0, "total": 0.0, "counts": []}, "series": {"legs": 1}}})";
+  results out;
+  bool present = false;
+  CHECK(reads(later, out, details, present, why));
+  CHECK(details.series.empty());
+}
+
 TEST_CASE("what links counted adds up, grows and is told in words") {
   link_counts counts;
   CHECK_FALSE(counts.any());
@@ -182,6 +220,13 @@ TEST_CASE("a record that nobody sane sends is refused with a reason") {
       {R"({"ombt": {"latency": )" + histogram + R"(, "links": 5}})", "ombt.links is no object"},
       {R"({"ombt": {"latency": )" + histogram + R"(, "links": {"late_replies": -1}}})",
        "late_replies is no count"},
+      {R"({"ombt": {"latency": )" + histogram + R"(, "load": 5}})", "ombt.load is no object"},
+      {R"({"ombt": {"latency": )" + histogram + R"(, "load": {"late": -1}}})", "late is no count"},
+      {R"({"ombt": {"latency": )" + histogram + R"(, "load": {"scheduled": 1, "dropped": 2}}})",
+       "more late or dropped than scheduled"},
+      {R"({"ombt": {"latency": )" + histogram + R"(, "series": []}})", "series is no object"},
+      {R"({"ombt": {"latency": )" + histogram + R"(, "series": {"slip": 5}}})",
+       "results.ombt.series.slip: histogram is no object"},
   };
   for (const auto& [text, reason] : bad) {
     results out;

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agents/load/pacer.hpp"
+
+#include <utility>
+
+namespace ombt::agents {
+
+void pacer::take_next() noexcept {
+  const auto at = schedule_.next();
+  over_ = over_ || !at;
+  if (at) intended_ = *at;
+}
+
+pacer::step pacer::next(std::int64_t now) {
+  for (int drops = 0; !over_ && now - intended_ > max_late_; ++drops) {
+    if (drops == drops_at_once) return step::again;
+    ++dropped_;
+    take_next();
+  }
+  if (over_) return step::over;
+  if (intended_ > now) return step::wait;
+  return in_flight_ < outstanding_ ? step::send : step::full;
+}
+
+std::uint64_t pacer::take_dropped() noexcept { return std::exchange(dropped_, 0); }
+
+std::uint32_t pacer::begin(std::int64_t now, double epoch) {
+  if (free_ == none) {
+    free_ = static_cast<std::uint32_t>(table_.size());
+    table_.emplace_back();
+  }
+  const std::uint32_t tag = free_;
+  place& taken = table_[tag];
+  free_ = std::exchange(taken.next_free, none);
+  taken.what = {intended_, now, sequence_++, epoch};
+  ++in_flight_;
+  take_next();
+  return tag;
+}
+
+void pacer::end(std::uint32_t tag) noexcept {
+  table_[tag].next_free = std::exchange(free_, tag);
+  --in_flight_;
+}
+
+}  // namespace ombt::agents
