@@ -46,6 +46,7 @@ class null_transport final : public drivers::transport {
       drivers::notification_handler&) override {
     return nullptr;
   }
+  void reach(drivers::reach_handler&) override {}
   void close(drivers::duration, std::function<void()>) override {}
   void remove_declarations(bool) override {}
   bool in_contact() const noexcept override { return true; }
@@ -71,6 +72,8 @@ struct owner final : agents::sender_owner {
   int left;
   agents::report sum;
   owner(drivers::loop& on, int clients) : loop(on), left(clients) {}
+  void on_reached(agents::sender&) override {}
+  void on_unreachable(agents::sender&, std::string) override {}
   void on_run_done(agents::sender& from) override {
     sum.merge(from.take());
     if (--left == 0) loop.stop();
