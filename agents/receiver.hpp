@@ -75,6 +75,8 @@ class receiver {
   report collect(std::string_view controller);
   /// What its links have counted since the start.
   wire::control::link_counts links() const { return counted_by(*transport_, listener_.get()); }
+  /// Messages counted since the start.
+  std::uint64_t arrived() const noexcept { return arrived_; }
   /// Closes links and connections; done runs on this thread, at the latest after `limit`. The
   /// receiver must live until then.
   void stop(drivers::duration limit, std::function<void()> done);
@@ -116,6 +118,7 @@ class receiver {
   wire::control::agent_kind kind_;
   state state_ = state::idle;
   std::uint64_t asks_ = 0;
+  std::uint64_t arrived_ = 0;
   std::vector<tagged> tagged_;
   recorder others_;
   wire::control::link_counts links_collected_;  ///< so far

@@ -138,6 +138,10 @@ void append_details(std::string& out, const result_details& details) {
     out += std::to_string(details.links.*name.count);
   }
   if (details.links.any()) out += '}';
+  if (details.audit) {
+    out += ", \"audit\": ";
+    append_audit(out, *details.audit);
+  }
   out += '}';
 }
 
@@ -297,6 +301,14 @@ bool read_details(json::value from, result_details& out, std::string& why) {
     for (const link_count_name& name : link_count_names) {
       fields.count(links, name.key, out.links.*name.count);
     }
+  }
+  if (const json::value audit = from["audit"]; audit && fields.ok()) {
+    const auto read = std::make_shared<audit_report>();
+    if (!read_audit(audit, *read, why)) {
+      why.insert(0, "results.ombt.audit: ");
+      return false;
+    }
+    out.audit = read;
   }
   return fields.ok();
 }

@@ -8,6 +8,7 @@
 // throughput, and a negative clock difference is no failure: the message counts as received, the
 // sample goes to `negative_samples`.
 
+#include "wire/control/audit.hpp"
 #include "wire/control/link_counts.hpp"
 #include "wire/control/messages.hpp"
 #include "wire/hdr/histogram.hpp"
@@ -17,6 +18,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -63,6 +65,8 @@ struct result_details {
   std::uint64_t negative_samples = 0;  ///< one-way times below zero: clocks apart
   double negative_min = 0;             ///< the lowest of them, milliseconds
   link_counts links;                   ///< of what these results are about
+  /// Of the I/O thread; with the results of one of its agents only, or none.
+  std::shared_ptr<const audit_report> audit;
 };
 
 /// One agent's results, or the sum of several.
@@ -91,7 +95,8 @@ struct results {
 };
 
 /// Appends the record as ombt's agents send it; details, where given, as a last key "ombt":
-/// {"run", "latency": histogram, "negative_samples", "negative_min_ms", "links": {name: count}}.
+/// {"run", "latency": histogram, "negative_samples", "negative_min_ms", "links": {name: count},
+/// "audit"}.
 void append_results(std::string& out, const results& r, const result_details* details = nullptr);
 
 /// client_result: {"name", "kind", "results"}.
