@@ -97,6 +97,39 @@ json side_of(const outcome& found, agent_kind kind, const side& s) {
   return out;
 }
 
+json percent(const std::optional<double>& fraction) {
+  return fraction ? json(*fraction * 100) : json(nullptr);
+}
+
+json bus_processes_of(const bus_watched& bus) {
+  json out = json::array();
+  for (const bus_process& process : bus.processes) {
+    json samples = json::array();
+    const bus_sample* before = nullptr;
+    for (const bus_sample& sample : process.samples) {
+      samples.push_back({{"t", sample.at},
+                         {"cpu_percent", before != nullptr ? percent(cpu_between(*before, sample))
+                                                           : json(nullptr)},
+                         {"rss_bytes", sample.rss_bytes},
+                         {"fds", optional_number(sample.descriptors)},
+                         {"tcp_connections", optional_number(sample.tcp_connections)}});
+      before = &sample;
+    }
+    out.push_back({{"pid", process.pid},
+                   {"command", process.command},
+                   {"ports", process.ports},
+                   {"ended", optional_number(process.ended)},
+                   {"summary",
+                    {{"cpu_percent_mean", percent(process.cpu_mean())},
+                     {"cpu_percent_max", percent(process.cpu_most)},
+                     {"rss_bytes_max", process.rss_most},
+                     {"fds_max", optional_number(process.descriptors_most)},
+                     {"tcp_connections_max", optional_number(process.tcp_connections_most)}}},
+                   {"samples", std::move(samples)}});
+  }
+  return out;
+}
+
 json agents_of(const outcome& found, bool with_results) {
   json out = json::array();
   for (const agent_record& agent : found.agents) {
@@ -172,6 +205,10 @@ std::string json_report(const report_header& header, const plan& what, const out
     if (*test == wire::control::test_kind::fanout) {
       out["fanout_propagation_seconds"] = start && stop ? json(*stop - *start) : json(nullptr);
     }
+  }
+  if (test_of(what.what)) {
+    out["bus_processes"] = bus_processes_of(found.bus);
+    out["bus_notes"] = found.bus.notes;
   }
   out["ignored"] = {{"foreign_results", found.foreign_results},
                     {"duplicate_pongs", found.duplicate_pongs},

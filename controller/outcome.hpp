@@ -7,6 +7,7 @@
 #include "wire/hdr/histogram.hpp"
 
 #include "controller/plan.hpp"
+#include "controller/watch/bus_watch.hpp"
 
 #include <array>
 #include <cstdint>
@@ -65,6 +66,9 @@ struct outcome {
   std::map<std::string, std::uint32_t> same_names;
   std::uint64_t malformed_requests = 0;
   std::uint64_t agents_refused = 0;  ///< above the limit of agents
+
+  /// The bus's own processes, as far as they are on this machine.
+  bus_watched bus;
 
   bool ok() const noexcept { return failure.empty() && problems.empty(); }
   /// Agents of a kind that answered the roll call.

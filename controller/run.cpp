@@ -11,6 +11,7 @@
 #include "controller/progress.hpp"
 #include "controller/settings.hpp"
 #include "controller/text_report.hpp"
+#include "controller/watch/bus_processes.hpp"
 
 #include <climits>
 
@@ -62,6 +63,17 @@ class watch final : private drivers::timer_target {
   drivers::loop::timer_id timer_ = 0;
 };
 
+/// Watches the bus's processes from just before the run until the bus has nothing of it left to do:
+/// when the clients of calls have reported, or when the servers have been asked.
+void watch_bus(bus_processes& bus, const session& machine) {
+  const phase now = machine.current();
+  if (now == phase::resetting || now == phase::running) {
+    bus.start();
+  } else if (machine.what().what == task::rpc_call || machine.finished()) {
+    bus.end();
+  }
+}
+
 /// Runs the loop until the session is closed.
 outcome run_session(const checked_settings& checked) {
   drivers::loop loop;
@@ -77,10 +89,15 @@ outcome run_session(const checked_settings& checked) {
   const std::string run_id = std::string{wire::control::run_tag_of(own.server)} + "-1";
   session machine{checked.what, own, run_id, clock::now()};
   progress_line progress;
+  bus_processes watched{checked.bus_hosts};
   std::unique_ptr<bus_session> bus;
   bus = std::make_unique<bus_session>(
       loop, drivers::transport::make(loop, checked.control_bus), std::move(machine),
-      [&] { progress.show(bus->machine()); }, [&] { loop.stop(); });
+      [&] {
+        progress.show(bus->machine());
+        watch_bus(watched, bus->machine());
+      },
+      [&] { loop.stop(); });
   loop.on_termination([&](int) { bus->cancel("interrupted"); });
   if (checked.given.debug) {
     std::fprintf(stderr, "%s: %s on %s\n", checked.given.program.c_str(), own.server.c_str(),
@@ -90,7 +107,9 @@ outcome run_session(const checked_settings& checked) {
   const watch over{loop, *bus, checked.trouble};
   loop.run();
   progress.clear();
-  return bus->take_result();
+  outcome found = bus->take_result();
+  found.bus = watched.take();
+  return found;
 }
 
 std::string text_of(const checked_settings& checked, const outcome& found) {

@@ -107,6 +107,8 @@ void set_buses(checked_settings& out, const wire::oslo::options_file& file, cons
   control->messaging = wire::oslo::make_messaging_options(file, control_url);
   control->program = out.given.program;
   out.masked_url = bus.url.masked();
+  out.bus_hosts.clear();
+  for (const auto& one : bus.url.hosts) out.bus_hosts.emplace_back(one.host, one.port);
   out.masked_control_url = control->messaging.url.masked();
   out.control_bus = std::move(control);
 }

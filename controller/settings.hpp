@@ -5,6 +5,7 @@
 // no command line.
 
 #include "controller/plan.hpp"
+#include "controller/watch/bus_processes.hpp"
 #include "controller/whole_file.hpp"
 
 #include <functional>
@@ -54,6 +55,7 @@ struct checked_settings {
   settings given;
   plan what;
   std::shared_ptr<const drivers::transport_settings> control_bus;
+  controller::bus_hosts bus_hosts;  ///< of the bus under test
   std::string masked_url;
   std::string masked_control_url;
   whole_file output;

@@ -2,6 +2,7 @@
 #include "controller/text_report.hpp"
 
 #include "controller/session_text.hpp"
+#include "controller/watch/bus_text.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -184,6 +185,10 @@ std::string test_report(const plan& what, const outcome& found, std::string_view
     append_format(out, "  First client transmit time: %f\n", *start);
     append_format(out, "  Last server receive time: %f\n", *stop);
     append_format(out, "  Duration (secs): %f\n", *stop - *start);
+  }
+  if (!found.bus.processes.empty() || !found.bus.notes.empty()) {
+    append_title(out, "Bus processes on this machine:");
+    append_bus_text(out, found.bus);
   }
   if (!found.clients.results.errors.empty() || !found.servers.results.errors.empty()) {
     append_title(out, "Errors:");

@@ -206,6 +206,55 @@ TEST_CASE(
   CHECK(has(text, "Max 3.000\nLate replies: 2\n"));
 }
 
+TEST_CASE("the bus's processes stand below the results, and are data in the JSON report") {
+  outcome found = example();
+  const std::string before = test_report(plan_of(task::rpc_call), found);
+  const auto json_of = [&] {
+    return nlohmann::json::parse(json_report(report_header{}, plan_of(task::rpc_call), found));
+  };
+  CHECK(json_of()["bus_processes"] == nlohmann::json::array());
+  CHECK(json_of()["bus_notes"] == nlohmann::json::array());
+
+  bus_process p;
+  p.pid = 123;
+  p.command = "beam.smp";
+  p.ports = {5671, 5672};
+  p.add({1'000, 10, 150'000'000, 60, 45});
+  p.add({1'001, 10.85, 149'000'000, 59, std::nullopt});
+  p.add({1'001.05, 10.86, 149'000'000, std::nullopt, 44});
+  found.bus.processes = {p};
+  found.bus.notes = {"[::1]:5672: nothing on this machine listens there"};
+  const std::string lines =
+      "\n\nBus processes on this machine:\n------------------------------\n"
+      "beam.smp (pid 123, port 5671, 5672): CPU 82 % of a core mean, 85 % max;\n"
+      "  RSS 150 MB, 60 descriptors, 45 TCP connections at most\n"
+      "[::1]:5672: nothing on this machine listens there\n";
+  CHECK(test_report(plan_of(task::rpc_call), found) == before + lines);
+  found.problems = {"a problem"};
+  CHECK(has(test_report(plan_of(task::rpc_call), found), lines + "\n\nFell short:\n"));
+
+  const auto json = json_of();
+  const auto& one = json["bus_processes"][0];
+  CHECK(one["pid"] == 123);
+  CHECK(one["command"] == "beam.smp");
+  CHECK(one["ports"] == std::vector<int>{5671, 5672});
+  CHECK(one["ended"].is_null());
+  REQUIRE(one["samples"].size() == 3);
+  CHECK(one["samples"][0]["cpu_percent"].is_null());
+  CHECK(one["samples"][1]["t"] == 1'001.0);
+  CHECK(one["samples"][1]["cpu_percent"].get<double>() == Approx(85));
+  CHECK(one["samples"][1]["rss_bytes"] == 149'000'000);
+  CHECK(one["samples"][1]["fds"] == 59);
+  CHECK(one["samples"][1]["tcp_connections"].is_null());
+  CHECK(one["samples"][2]["cpu_percent"].is_null());  // too short after the one before
+  CHECK(one["summary"]["cpu_percent_mean"].get<double>() == Approx(86 / 1.05));
+  CHECK(one["summary"]["cpu_percent_max"].get<double>() == Approx(85));
+  CHECK(one["summary"]["rss_bytes_max"] == 150'000'000);
+  CHECK(one["summary"]["fds_max"] == 60);
+  CHECK(one["summary"]["tcp_connections_max"] == 45);
+  CHECK(json["bus_notes"][0] == found.bus.notes[0]);
+}
+
 TEST_CASE("status lists agents by kind, host and process") {
   outcome found;
   const auto name = [](agent_kind kind, const char* host, int pid, const char* index) {
