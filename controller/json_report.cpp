@@ -2,6 +2,7 @@
 #include "controller/json_report.hpp"
 
 #include "controller/text_report.hpp"
+#include "controller/verdict.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -130,6 +131,42 @@ json bus_processes_of(const bus_watched& bus) {
   return out;
 }
 
+json audit_of(const outcome& found, const audit_limits& limits) {
+  const verdict judged = judge(found.audits, limits);
+  json out;
+  const bool known = judged.limited() || (judged.threads > 0 && !judged.too_short);
+  out["harness_limited"] = known ? json(judged.limited()) : json(nullptr);
+  out["reasons"] = judged.reasons;
+  out["limits"] = {{"core_percent", limits.core},
+                   {"seconds_percent", limits.seconds},
+                   {"run_delay_percent", limits.delay},
+                   {"loop_lag_ms", limits.lag},
+                   {"late_percent", limits.late}};
+  out["threads_audited"] = judged.threads;
+  json threads = json::array();
+  for (const auto& [thread, audit] : found.audits) {
+    if (threads.size() == json_audit_limit) break;
+    const auto all = audit.total();
+    const bool any = all.seconds > 0;
+    const auto& delay = audit.run_delay_seconds;
+    threads.push_back(
+        {{"kind", std::string{wire_name(thread.kind)}},
+         {"host", thread.process != 0 ? json(thread.host) : json(nullptr)},
+         {"process", thread.process != 0 ? json(thread.process) : json(nullptr)},
+         {"thread", thread.thread},
+         {"seconds", all.seconds},
+         {"busy_seconds", audit.above(limits.core).seconds},
+         {"cpu_percent_mean", any ? json(100 * all.cpu_seconds / all.seconds) : json(nullptr)},
+         {"cpu_percent_max", any ? json(100 * audit.cpu_most) : json(nullptr)},
+         {"run_delay_percent", any && delay ? json(100 * *delay / all.seconds) : json(nullptr)},
+         {"loop_lag_p99_ms", audit.lag.totals().count > 0 ? json(audit.lag_ms(99)) : json(nullptr)},
+         {"late", audit.late},
+         {"scheduled", audit.scheduled}});
+  }
+  out["threads"] = std::move(threads);
+  return out;
+}
+
 json agents_of(const outcome& found, bool with_results) {
   json out = json::array();
   for (const agent_record& agent : found.agents) {
@@ -207,6 +244,7 @@ std::string json_report(const report_header& header, const plan& what, const out
     }
   }
   if (test_of(what.what)) {
+    out["audit"] = audit_of(found, what.audit);
     out["bus_processes"] = bus_processes_of(found.bus);
     out["bus_notes"] = found.bus.notes;
   }

@@ -11,6 +11,7 @@
 #include "controller/progress.hpp"
 #include "controller/settings.hpp"
 #include "controller/text_report.hpp"
+#include "controller/verdict.hpp"
 #include "controller/watch/bus_processes.hpp"
 
 #include <climits>
@@ -149,6 +150,12 @@ int run_controller(const checked_settings& checked) {
                      ::isatty(STDERR_FILENO) == 1 && test_of(checked.what.what);
   for (const std::string& problem : found.problems) {
     if (!shown) say_error(given.program, problem);
+  }
+  if (given.strict) {
+    for (const std::string& reason : judge(found.audits, checked.what.audit).reasons) {
+      ok = false;
+      if (!shown) say_error(given.program, reason);
+    }
   }
   std::string why;
   if (checked.output && found.failure.empty() &&

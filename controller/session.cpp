@@ -395,6 +395,7 @@ void session::take(agent_record& from, side& into,
   ++from.reports_with_details;
   into.latency.merge(result.details.latency);
   into.links.merge(result.details.links);
+  if (result.details.audit) outcome_.add_audit(from, *result.details.audit);
   if (result.details.negative_samples > 0) {
     into.negative_samples += result.details.negative_samples;
     into.negative_min = std::min(into.negative_min, result.details.negative_min);

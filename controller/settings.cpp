@@ -76,6 +76,7 @@ plan make_plan(const settings& given) {
   out.idle = seconds_between("--idle", given.idle, 0, 86'400);
   out.delay = seconds_between("--delay", given.delay, 0, 86'400);
   for (const std::string& text : given.expect) add_expectation(out, text);
+  for (const std::string& text : given.audit) out.audit.set(text);
   const bool notify = *what == task::notify;
   if (test_of(*what)) {
     check_between(notify ? "--events" : "--calls", given.count, 1, wire::control::count_limit);

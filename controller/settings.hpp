@@ -41,12 +41,14 @@ struct settings {
   double timeout = 60;  ///< seconds
   double idle = 2;      ///< seconds
   std::vector<std::string> expect;
-  std::string output;       ///< file, or empty
-  std::string json;         ///< file, or empty
-  long long count = 1;      ///< messages of each client
-  long long length = 1024;  ///< bytes of payload
-  double pause = 0;         ///< seconds
-  double delay = 0.25;      ///< seconds
+  std::vector<std::string> audit;  ///< KEY=VALUE each
+  bool strict = false;             ///< a run that was harness-limited fails
+  std::string output;              ///< file, or empty
+  std::string json;                ///< file, or empty
+  long long count = 1;             ///< messages of each client
+  long long length = 1024;         ///< bytes of payload
+  double pause = 0;                ///< seconds
+  double delay = 0.25;             ///< seconds
   std::string severity = "debug";
 };
 

@@ -2,6 +2,7 @@
 #include "controller/text_report.hpp"
 
 #include "controller/session_text.hpp"
+#include "controller/verdict.hpp"
 #include "controller/watch/bus_text.hpp"
 
 #include <algorithm>
@@ -137,7 +138,9 @@ std::string test_report(const plan& what, const outcome& found, std::string_view
   const bool notify = test == test_kind::notify;
   const agent_kind client = client_kind(test);
   const agent_kind server = server_kind(test);
+  const verdict audit = judge(found.audits, what.audit);
   std::string out;
+  for (const std::string& reason : audit.reasons) out += reason + '\n';
   switch (test) {
     case test_kind::call:
       out += "RPC call test results\n";
@@ -185,6 +188,10 @@ std::string test_report(const plan& what, const outcome& found, std::string_view
     append_format(out, "  First client transmit time: %f\n", *start);
     append_format(out, "  Last server receive time: %f\n", *stop);
     append_format(out, "  Duration (secs): %f\n", *stop - *start);
+  }
+  if (audit.threads > 0) {
+    append_title(out, "Self-audit:");
+    append_audit_text(out, audit);
   }
   if (!found.bus.processes.empty() || !found.bus.notes.empty()) {
     append_title(out, "Bus processes on this machine:");

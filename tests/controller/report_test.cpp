@@ -255,6 +255,62 @@ TEST_CASE("the bus's processes stand below the results, and are data in the JSON
   CHECK(json["bus_notes"][0] == found.bus.notes[0]);
 }
 
+TEST_CASE("a harness-limited run says so in the first line, and an audited one what it found") {
+  outcome found = example();
+  plan what = plan_of(task::rpc_call);
+  const auto json_of = [&] {
+    return nlohmann::json::parse(json_report(report_header{}, what, found))["audit"];
+  };
+  CHECK(json_of()["harness_limited"].is_null());
+  CHECK(json_of()["threads_audited"] == 0);
+  const std::string before = test_report(what, found);
+
+  wire::control::audit_report audit;
+  audit.thread = 1;
+  audit.add_time(0.5, 0.4);
+  const audited_thread who{agent_kind::rpc_client, "node-1", 12, 1};
+  found.audits[who] = audit;
+  CHECK(test_report(what, found) == before +
+                                        "\n\nSelf-audit:\n-----------\n"
+                                        "1 I/O thread: too short to say (0.50 s; 1 s is needed)\n");
+  CHECK(json_of()["harness_limited"].is_null());
+
+  audit.add_time(3.5, 1.2);
+  audit.run_delay_seconds = 0.1;
+  audit.lag.record(200'000, 400);
+  found.audits[who] = audit;
+  CHECK(test_report(what, found) == before +
+                                        "\n\nSelf-audit:\n-----------\n"
+                                        "1 I/O thread, the worst figures: CPU 40 % of a core,\n"
+                                        "  run delay 2.5 %, loop lag 0.2 ms (p99)\n");
+  CHECK(json_of()["harness_limited"] == false);
+
+  what.audit.core = 80;
+  CHECK(test_report(what, found)
+            .starts_with("harness-limited: I/O thread of agent process 12 on node-1 at 80 % of a "
+                         "core in 12 % of the seconds\nRPC call test results\n"));
+  CHECK(found.ok());  // the figures are as good as they are
+  const auto json = json_of();
+  CHECK(json["harness_limited"] == true);
+  CHECK(json["reasons"].size() == 1);
+  CHECK(json["limits"]["core_percent"] == 80.0);
+  CHECK(json["limits"]["late_percent"] == 0.1);
+  CHECK(json["threads_audited"] == 1);
+  const auto& thread = json["threads"][0];
+  CHECK(thread["kind"] == "RPCClient");
+  CHECK(thread["host"] == "node-1");
+  CHECK(thread["process"] == 12);
+  CHECK(thread["thread"] == 1);
+  CHECK(thread["seconds"] == 4.0);
+  CHECK(thread["busy_seconds"] == 0.5);
+  CHECK(thread["cpu_percent_mean"].get<double>() == Approx(40));
+  CHECK(thread["cpu_percent_max"].get<double>() == Approx(80));
+  CHECK(thread["run_delay_percent"].get<double>() == Approx(2.5));
+  CHECK(thread["loop_lag_p99_ms"].get<double>() == Approx(0.2));
+  CHECK(thread["late"] == 0);
+  CHECK(thread["scheduled"] == 0);
+}
+
 TEST_CASE("status lists agents by kind, host and process") {
   outcome found;
   const auto name = [](agent_kind kind, const char* host, int pid, const char* index) {

@@ -1,13 +1,15 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""What ombt-controller says of the bus's processes, on a real bus.
+"""What ombt-controller says of the bus's processes and of the agents' own threads, on a real bus.
 
 To be run under `ombt-bus rabbit --` or `ombt-bus router --`. OMBT_AGENT names the agents' program,
 OMBT_BIN the folder of all."""
 
+import glob
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -22,6 +24,8 @@ from controller_bus_test import controller       # noqa: E402
 
 BIN = os.environ["OMBT_BIN"]
 COMMAND = {"rabbit": "beam.smp", "router": "ombt-router"}[bus.kind()]
+# What a machine that is busy with other tests does not reach.
+PATIENT = ("--audit", "delay=100", "--audit", "lag=60000")
 
 
 def name_of(pid):
@@ -36,7 +40,31 @@ def connections(port):
                    for line in file)
 
 
-class BusProcesses(OptionsTest):
+def wake_ups(agents, seconds):
+    """Of all threads of a process, in so many seconds."""
+    def count():
+        total = 0
+        for status in glob.glob("/proc/%d/task/*/status" % agents.process.pid):
+            with open(status, encoding="utf-8") as file:
+                total += int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", file.read(),
+                                       re.MULTILINE).group(1))
+        return total
+    before = count()
+    time.sleep(seconds)
+    return count() - before
+
+
+class Believed(OptionsTest):
+    def limited(self, *arguments, status=0):
+        """The reasons of a run that must be harness-limited."""
+        text, report = self.native_run(*arguments, status=status)
+        self.assertTrue(report["audit"]["harness_limited"], report["audit"])
+        reasons = report["audit"]["reasons"]
+        self.assertEqual(text.splitlines()[:len(reasons)], reasons)
+        return reasons
+
+
+class BusProcesses(Believed):
     def test_the_bus_is_found_by_its_port_and_sampled_each_second(self):
         self.agents("--rpc-server", "1")
         self.agents("--rpc-client", "7", "--topology", "lean")
@@ -115,6 +143,105 @@ class BusProcesses(OptionsTest):
                                        "--expect", "2", "rpc-call")
         self.assertEqual((report["bus_processes"], report["bus_notes"]), ([], []))
         self.assertNotIn("Bus processes", text)
+
+
+class Audit(Believed):
+    def test_an_idle_generator_is_not_the_limit(self):
+        self.agents("--rpc-server", "2")
+        self.agents("--rpc-client", "2", "--threads", "2")
+        text, report = self.native_run("rpc-call", "--calls", "30", "--pause", "0.05", "--expect",
+                                       "4", "--strict", *PATIENT)
+        audit = report["audit"]
+        self.assertIs(audit["harness_limited"], False)
+        self.assertTrue(text.startswith("RPC call test results\n"), text)
+        self.assertRegex(text, r"\n\nSelf-audit:\n-----------\n3 I/O threads, the worst figures: "
+                         r"CPU [\d.]+ % of a core,\n  run delay [\d.]+ %, loop lag [\d.]+ ms \(p99\)\n")
+        self.assertEqual(sorted((t["kind"], t["thread"]) for t in audit["threads"]),
+                         [("RPCClient", 0), ("RPCClient", 1), ("RPCServer", 0)])
+        for thread in audit["threads"]:
+            self.assertEqual(thread["host"], socket.gethostname())
+            self.assertGreaterEqual(thread["seconds"], 1.5)
+            self.assertLess(thread["seconds"], 60)
+            self.assertEqual((thread["busy_seconds"], thread["late"], thread["scheduled"]), (0, 0, 0))
+            self.assertLess(thread["cpu_percent_mean"], 60)
+            self.assertIsNotNone(thread["run_delay_percent"])
+            self.assertGreater(thread["loop_lag_p99_ms"], 0)
+
+    def test_a_cpu_hog_beside_the_agents_makes_the_run_harness_limited(self):
+        core = str(min(os.sched_getaffinity(0)))
+        self.agents("--rpc-server", "1")
+        agents = self.agents("--rpc-client", "20")
+        subprocess.run(["taskset", "-a", "-p", "-c", core, str(agents.process.pid)], check=True,
+                       stdout=subprocess.DEVNULL)
+        for _ in range(6):
+            hog = subprocess.Popen(["taskset", "-c", core, "sh", "-c", "while :; do :; done"])
+            self.addCleanup(hog.wait)
+            self.addCleanup(hog.kill)
+        run = ("--expect", "21", "rpc-call", "--calls", "400", "--pause", "0.003")
+        reasons = self.limited(*run)
+        who = "harness-limited: I/O thread of agent process %d on %s " % (
+            agents.process.pid, socket.gethostname())
+        self.assertTrue(any(reason.startswith(who + "waited for a CPU ") for reason in reasons),
+                        reasons)
+        done = controller("--topic", self.topic, *run, "--strict")
+        self.assertEqual(done.returncode, 1, done.stdout)
+        self.assertIn("ombt-controller: " + who, done.stderr)
+
+    def test_a_thread_that_works_all_the_time_is_named(self):
+        self.agents("--rpc-server", "1")
+        agents = self.agents("--rpc-client", "20")
+        # So that it is one whatever else the machine does.
+        limits = ("--audit", "core=5", "--audit", "seconds=50")
+        reasons = self.limited("--expect", "21", "rpc-call", "--calls", "400", "--pause",
+                               "0.003", *limits, *PATIENT)
+        self.assertEqual(len(reasons), 1, reasons)
+        self.assertRegex(reasons[0], r"^harness-limited: I/O thread of agent process \d+ on %s at "
+                         r"[\d.]+ %% of a core in [\d.]+ %% of the seconds$"
+                         % re.escape(socket.gethostname()))
+        self.assertIsNone(agents.process.poll())
+
+    def test_an_agent_that_was_stopped_for_a_while_is_the_limit(self):
+        self.agents("--rpc-server", "1")
+        agents = self.agents("--rpc-client", "1")
+
+        over = threading.Event()
+
+        def stop_now_and_then():
+            while not over.is_set():
+                agents.process.send_signal(signal.SIGSTOP)
+                time.sleep(0.3)
+                agents.process.send_signal(signal.SIGCONT)
+                over.wait(0.7)
+        stopping = threading.Thread(target=stop_now_and_then)
+        stopping.start()
+        self.addCleanup(stopping.join)
+        self.addCleanup(over.set)
+        reasons = self.limited("--expect", "2", "rpc-call", "--calls", "30", "--pause", "0.1",
+                               "--audit", "delay=100", "--audit", "lag=100")
+        self.assertRegex(reasons[0], r"^harness-limited: I/O thread of agent process %d on %s: "
+                         r"timers [\d.]+ ms late \(p99\)$"
+                         % (agents.process.pid, re.escape(socket.gethostname())))
+
+    def test_a_short_run_says_that_it_is_too_short(self):
+        self.agents("--rpc-server", "1")
+        self.agents("--rpc-client", "1")
+        text, report = self.native_run("rpc-call", "--expect", "2", "--strict")
+        self.assertIsNone(report["audit"]["harness_limited"])
+        self.assertRegex(text, r"\nSelf-audit:\n-----------\n2 I/O threads: too short to say "
+                         r"\(0\.\d\d s; 1 s is needed\)\n")
+
+    def test_agents_at_rest_have_no_timer(self):
+        """The audit of clients ends with the run, that of servers ten seconds after its last
+        message: then what a process wakes up for is its buses."""
+        clients = self.agents("--rpc-client", "1")
+        servers = self.agents("--rpc-server", "1")
+        self.native_run("rpc-call", "--calls", "3", "--expect", "2")
+        asked = time.monotonic()
+        time.sleep(0.5)
+        self.assertLess(wake_ups(clients, 2), 60)  # the timer alone would be 200
+        if bus.kind() == "router":
+            time.sleep(max(0, asked + 12.5 - time.monotonic()))
+            self.assertLess(wake_ups(servers, 2), 60)
 
 
 if __name__ == "__main__":
