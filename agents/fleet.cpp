@@ -217,7 +217,8 @@ fleet::impl::~impl() {
 void fleet::impl::make_agents() {
   for (std::size_t i = 0; i < plan_.threads(); ++i) {
     auto& made = threads_.emplace_back(std::make_unique<io_thread>());
-    made->agents = std::make_unique<worker>(made->loop, settings_, *this);
+    made->agents =
+        std::make_unique<worker>(made->loop, settings_, *this, static_cast<std::uint32_t>(i));
   }
   std::array<std::size_t, control::agent_kinds.size()> total{};
   std::array<std::size_t, control::agent_kinds.size()> place{};

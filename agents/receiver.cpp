@@ -49,6 +49,7 @@ std::string receiver::last_trouble() const {
 void receiver::count_arrival(double sent, std::string_view msgid) {
   if (state_ == state::closing || state_ == state::closed) return;
   const double arrival = epoch_now();
+  ++arrived_;
   recorder* figures = &others_;
   if (const auto id = wire::control::read_message_id(msgid)) {
     if (tagged* known = find(id->tag)) {

@@ -80,6 +80,8 @@ class receiver {
   report collect(std::string_view controller);
   /// What its links have counted since the start.
   wire::control::link_counts links() const { return counted_by(*transport_, listener_.get()); }
+  /// Messages counted since the start.
+  std::uint64_t arrived() const noexcept { return arrived_; }
   /// Closes links and connections; done runs on this thread, at the latest after `limit`. The
   /// receiver must live until then.
   void stop(drivers::duration limit, std::function<void()> done);
@@ -123,6 +125,7 @@ class receiver {
   wire::control::agent_kind kind_;
   state state_ = state::idle;
   std::uint64_t asks_ = 0;
+  std::uint64_t arrived_ = 0;
   std::vector<tagged> tagged_;
   recorder others_;
   std::uint64_t unidentified_ = 0;  ///< of the others: those with a msgid that is none

@@ -52,6 +52,7 @@ bool sender::run(std::shared_ptr<message_text> text) {
 
 void sender::begin_messages() {
   sequence_ = 0;
+  overslept_ = 0;
   const double start = epoch_now();
   if (log_) log_->test_start(wire_name(plan().test), start);
   if (plan().load) {
@@ -232,6 +233,7 @@ void sender::end_run() {
   if (log_) log_->test_end(epoch_now());
   state_ = state::idle;
   text_.reset();
+  if (load_ && load_->open) overslept_ = load_->open->overslept();
   load_.reset();
   context_.owner.on_run_done(*this);
 }

@@ -115,6 +115,8 @@ class sender : public drivers::completion,
   bool run(std::shared_ptr<message_text> text);
   /// Ends the run after the messages in flight; what was done is reported as usual.
   void cancel_run();
+  /// Messages of the last open loop that went out late although only this process held them up.
+  std::uint64_t overslept() const noexcept { return overslept_; }
   /// The results since the last take(); the run's id with them, and what its links counted in it.
   report take();
   /// What its links have counted since the start.
@@ -177,6 +179,7 @@ class sender : public drivers::completion,
   state state_ = state::idle;
   bool ready_ = false;
   bool cancelled_ = false;
+  std::uint64_t overslept_ = 0;
   double phase_ = 0;
   wire::oslo::hex_id id_{};    ///< the run's part of message ids
   std::int64_t sequence_ = 0;  ///< closed loop: of the message in flight; open: messages sent

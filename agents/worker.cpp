@@ -14,12 +14,24 @@ namespace ombt::agents {
 namespace control = wire::control;
 using control::agent_kind;
 
-worker::worker(drivers::loop& loop, const worker_settings& settings, worker_events& events)
+namespace {
+
+/// Receivers are not told that a run is over: after so many seconds without a message it is taken
+/// for that, and the audit of their thread pauses.
+constexpr int quiet_limit = 10;
+
+std::size_t index_of(agent_kind kind) { return static_cast<std::size_t>(kind); }
+
+}  // namespace
+
+worker::worker(drivers::loop& loop, const worker_settings& settings, worker_events& events,
+               std::uint32_t thread)
     : loop_(loop),
       settings_(settings),
       events_(events),
       sender_context_{loop, *this, settings.timeout, {}, {}, {}},
-      ledger_room_(settings.ledger_bytes) {
+      ledger_room_(settings.ledger_bytes),
+      audit_(loop, thread, [this](agent_kind kind) { return audit_wanted(kind); }) {
   drivers::target& rpc = sender_context_.rpc;
   rpc.exchange = control::rpc_test_exchange;
   rpc.topic = control::rpc_test_topic(settings.topic);
@@ -122,10 +134,14 @@ std::string worker::trouble() const {
 }
 
 void worker::run(agent_kind kind, std::shared_ptr<const test_plan> plan) {
+  const bool audited = plan->details;
   const auto text = std::make_shared<message_text>(std::move(plan));
+  std::size_t& running = running_[index_of(kind)];
+  running = 0;
   for (const auto& s : senders_) {
-    if (s->kind() == kind) s->run(text);
+    if (s->kind() == kind && s->run(text)) ++running;
   }
+  if (audited && running > 0) audit_.open(kind);
 }
 
 void worker::cancel_run(agent_kind kind) {
@@ -136,9 +152,38 @@ void worker::cancel_run(agent_kind kind) {
 
 void worker::collect(agent_kind kind, const std::string& controller, std::uint64_t ticket) {
   for (const auto& [file, buffer] : buffers_) buffer->flush();
+  receiver* last = nullptr;
   for (const auto& r : receivers_) {
-    if (r->kind() == kind) events_.collected(ticket, r->number(), r->collect(controller));
+    if (r->kind() == kind) last = r.get();
   }
+  const bool audited = last != nullptr && control::is_native_controller(controller);
+  for (const auto& r : receivers_) {
+    if (r->kind() != kind) continue;
+    report figures = r->collect(controller);
+    // One agent's results carry the thread's figures, so that they count once.
+    if (audited && r.get() == last) add_audit(figures, kind);
+    events_.collected(ticket, r->number(), std::move(figures));
+  }
+  if (!audited) return;
+  arrivals_[index_of(kind)].quiet = 0;
+  audit_.open(kind);
+}
+
+void worker::add_audit(report& to, agent_kind kind) {
+  if (auto taken = audit_.take(kind)) {
+    to.details.audit = std::make_shared<const control::audit_report>(std::move(*taken));
+  }
+}
+
+bool worker::audit_wanted(agent_kind kind) {
+  if (running_[index_of(kind)] > 0) return true;
+  std::uint64_t messages = 0;
+  for (const auto& r : receivers_) {
+    if (r->kind() == kind) messages += r->arrived();
+  }
+  last_arrival& last = arrivals_[index_of(kind)];
+  last.quiet = messages == std::exchange(last.messages, messages) ? last.quiet + 1 : 0;
+  return last.quiet < quiet_limit;
 }
 
 template <class Agent>
@@ -155,6 +200,13 @@ void worker::leave(agent_kind kind, drivers::duration limit) {
   for (const auto& r : receivers_) {
     if (r->kind() == kind) close(*r, limit);
   }
+  end_audit(kind);
+}
+
+/// A run that is cut short by this is never told to be done.
+void worker::end_audit(agent_kind kind) {
+  running_[index_of(kind)] = 0;
+  audit_.take(kind);
 }
 
 control::link_counts worker::links() const {
@@ -169,6 +221,7 @@ void worker::stop(drivers::duration limit, std::function<void()> done) {
   for (const auto& s : senders_) close(*s, limit);
   for (const auto& r : receivers_) close(*r, limit);
   stopped_ = std::move(done);
+  for (const agent_kind kind : control::agent_kinds) end_audit(kind);
   closed();
 }
 
@@ -179,7 +232,11 @@ void worker::closed() {
 }
 
 void worker::on_run_done(sender& from) {
-  events_.run_done(from.kind(), from.number(), from.take());
+  report figures = from.take();
+  std::size_t& running = running_[index_of(from.kind())];
+  audit_.add_late(from.kind(), from.overslept(), figures.details.load.scheduled);
+  if (running > 0 && --running == 0) add_audit(figures, from.kind());
+  events_.run_done(from.kind(), from.number(), std::move(figures));
 }
 
 void worker::on_reached(sender& from) { events_.agent_ready(from.number()); }

@@ -10,12 +10,14 @@
 #include "drivers/transport.hpp"
 
 #include "agents/listener.hpp"
+#include "agents/measure/audit.hpp"
 #include "agents/measure/output_file.hpp"
 #include "agents/receiver.hpp"
 #include "agents/rpc_server.hpp"
 #include "agents/sender.hpp"
 #include "agents/test_plan.hpp"
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -49,7 +51,9 @@ class worker_events {
 
 class worker final : public sender_owner, public receiver_owner, public drivers::timer_target {
  public:
-  worker(drivers::loop& loop, const worker_settings& settings, worker_events& events);
+  /// `thread` is the number of the I/O thread in its process.
+  worker(drivers::loop& loop, const worker_settings& settings, worker_events& events,
+         std::uint32_t thread = 0);
   ~worker();
 
   /// Adds an agent; before start(). `file` is where its lines go, empty: nowhere; `shared` says
@@ -89,6 +93,9 @@ class worker final : public sender_owner, public receiver_owner, public drivers:
   void make(const added& a);
   std::unique_ptr<message_log> log_for(const added& a);
   void arm(timer which);
+  void add_audit(report& to, wire::control::agent_kind kind);
+  bool audit_wanted(wire::control::agent_kind kind);
+  void end_audit(wire::control::agent_kind kind);
   template <class Agent>
   void close(Agent& agent, drivers::duration limit);
   void closed();
@@ -110,6 +117,14 @@ class worker final : public sender_owner, public receiver_owner, public drivers:
   std::vector<std::unique_ptr<sender>> senders_;
   std::vector<std::unique_ptr<receiver>> receivers_;
   drivers::loop::timer_id timers_[2] = {0, 0};
+  thread_audit audit_;
+  /// By kind: the senders that are in a run, and what the receivers had when last something came.
+  std::array<std::size_t, wire::control::agent_kinds.size()> running_{};
+  struct last_arrival {
+    std::uint64_t messages = 0;
+    int quiet = 0;  ///< seconds since
+  };
+  std::array<last_arrival, wire::control::agent_kinds.size()> arrivals_{};
   std::size_t closing_ = 0;  ///< agents that are
   std::function<void()> stopped_;
 };

@@ -3,6 +3,7 @@
 
 #include "controller/load_options.hpp"
 #include "controller/text_report.hpp"
+#include "controller/verdict.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -108,6 +109,75 @@ json side_of(const outcome& found, agent_kind kind, const side& s) {
   out["latency"] = latency_of(s);
   out["errors"] = errors_of(r);
   out["links"] = links_of(s.links);
+  return out;
+}
+
+json percent(const std::optional<double>& fraction) {
+  return fraction ? json(*fraction * 100) : json(nullptr);
+}
+
+json bus_processes_of(const bus_watched& bus) {
+  json out = json::array();
+  for (const bus_process& process : bus.processes) {
+    json samples = json::array();
+    const bus_sample* before = nullptr;
+    for (const bus_sample& sample : process.samples) {
+      samples.push_back({{"t", sample.at},
+                         {"cpu_percent", before != nullptr ? percent(cpu_between(*before, sample))
+                                                           : json(nullptr)},
+                         {"rss_bytes", sample.rss_bytes},
+                         {"fds", optional_number(sample.descriptors)},
+                         {"tcp_connections", optional_number(sample.tcp_connections)}});
+      before = &sample;
+    }
+    out.push_back({{"pid", process.pid},
+                   {"command", process.command},
+                   {"ports", process.ports},
+                   {"ended", optional_number(process.ended)},
+                   {"summary",
+                    {{"cpu_percent_mean", percent(process.cpu_mean())},
+                     {"cpu_percent_max", percent(process.cpu_most)},
+                     {"rss_bytes_max", process.rss_most},
+                     {"fds_max", optional_number(process.descriptors_most)},
+                     {"tcp_connections_max", optional_number(process.tcp_connections_most)}}},
+                   {"samples", std::move(samples)}});
+  }
+  return out;
+}
+
+json audit_of(const outcome& found, const audit_limits& limits) {
+  const verdict judged = judge(found.audits, limits);
+  json out;
+  const bool known = judged.limited() || (judged.threads > 0 && !judged.too_short);
+  out["harness_limited"] = known ? json(judged.limited()) : json(nullptr);
+  out["reasons"] = judged.reasons;
+  out["limits"] = {{"core_percent", limits.core},
+                   {"seconds_percent", limits.seconds},
+                   {"run_delay_percent", limits.delay},
+                   {"loop_lag_ms", limits.lag},
+                   {"late_percent", limits.late}};
+  out["threads_audited"] = judged.threads;
+  json threads = json::array();
+  for (const auto& [thread, audit] : found.audits) {
+    if (threads.size() == json_audit_limit) break;
+    const auto all = audit.total();
+    const bool any = all.seconds > 0;
+    const auto& delay = audit.run_delay_seconds;
+    threads.push_back(
+        {{"kind", std::string{wire_name(thread.kind)}},
+         {"host", thread.process != 0 ? json(thread.host) : json(nullptr)},
+         {"process", thread.process != 0 ? json(thread.process) : json(nullptr)},
+         {"thread", thread.thread},
+         {"seconds", all.seconds},
+         {"busy_seconds", audit.above(limits.core).seconds},
+         {"cpu_percent_mean", any ? json(100 * all.cpu_seconds / all.seconds) : json(nullptr)},
+         {"cpu_percent_max", any ? json(100 * audit.cpu_most) : json(nullptr)},
+         {"run_delay_percent", any && delay ? json(100 * *delay / all.seconds) : json(nullptr)},
+         {"loop_lag_p99_ms", audit.lag.totals().count > 0 ? json(audit.lag_ms(99)) : json(nullptr)},
+         {"late", audit.late},
+         {"scheduled", audit.scheduled}});
+  }
+  out["threads"] = std::move(threads);
   return out;
 }
 
@@ -288,6 +358,11 @@ std::string json_report(const report_header& header, const plan& what, const out
     if (*test == wire::control::test_kind::fanout) {
       out["fanout_propagation_seconds"] = start && stop ? json(*stop - *start) : json(nullptr);
     }
+  }
+  if (test_of(what.what)) {
+    out["audit"] = audit_of(found, what.audit);
+    out["bus_processes"] = bus_processes_of(found.bus);
+    out["bus_notes"] = found.bus.notes;
   }
   out["ignored"] = {{"foreign_results", found.foreign_results},
                     {"duplicate_pongs", found.duplicate_pongs},

@@ -6,11 +6,14 @@
 #include "controller/outcome.hpp"
 #include "controller/plan.hpp"
 
+#include <cstddef>
 #include <string>
 
 namespace ombt::controller {
 
 inline constexpr int json_schema_version = 1;
+/// Most I/O threads of agents that are listed one by one.
+inline constexpr std::size_t json_audit_limit = 1'000;
 
 /// What a report says of the program and the buses, beside the outcome.
 struct report_header {

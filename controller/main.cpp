@@ -175,6 +175,14 @@ CLI::App* add_test(CLI::App& app, settings& s, embedded_agents& agents, const ch
       ->type_name("S")
       ->capture_default_str();
   add_load(test, s.load, count_option);
+  test->add_option("--audit", s.audit,
+                   "when the agents' own threads are taken for the limit: core (90 % of one makes "
+                   "a second busy), seconds (10 % of them busy), delay (5 % of the time without a "
+                   "CPU), lag (timers 1 ms late, p99), late (0.1 % of messages); may be repeated")
+      ->type_name("KEY=VALUE")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  test->add_flag("--strict", s.strict, "exit status 1 if they are");
   const auto range = CLI::Range(1, most_embedded).description("");
   test->add_option(clients_option, agents.clients,
                    notify ? "notifiers of a test that brings its own bus"

@@ -8,8 +8,10 @@
 
 #include "controller/ledger_summary.hpp"
 #include "controller/plan.hpp"
+#include "controller/watch/bus_watch.hpp"
 
 #include <array>
+#include <compare>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -28,6 +30,16 @@ struct agent_record {
   std::uint32_t reports = 0;        ///< results taken
   std::uint32_t reports_with_details = 0;
   wire::control::results results;  ///< sum of its reports
+};
+
+/// An I/O thread of an agent process.
+struct audited_thread {
+  wire::control::agent_kind kind = wire::control::agent_kind::rpc_client;  ///< of its agents
+  std::string host;          ///< or the agent's name, where that was chosen by hand
+  std::int64_t process = 0;  ///< its id; 0 where it is not known
+  std::uint32_t thread = 0;
+
+  friend auto operator<=>(const audited_thread&, const audited_thread&) = default;
 };
 
 /// The sum over one kind of agents.
@@ -76,7 +88,14 @@ struct outcome {
   std::uint64_t malformed_requests = 0;
   std::uint64_t agents_refused = 0;  ///< above the limit of agents
 
+  /// What the agents' threads say of themselves.
+  std::map<audited_thread, wire::control::audit_report> audits;
+  /// The bus's own processes, as far as they are on this machine.
+  bus_watched bus;
+
   bool ok() const noexcept { return failure.empty() && problems.empty(); }
+  /// Adds what an agent's thread reported.
+  void add_audit(const agent_record& from, const wire::control::audit_report& audit);
   /// Agents of a kind that answered the roll call.
   std::uint32_t count(wire::control::agent_kind kind) const noexcept;
 };

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace ombt::controller {
@@ -34,6 +35,19 @@ struct expectation {
   static expectation parse(std::string_view text);
 };
 
+/// From where on an I/O thread of the agents is taken for the limit of a test, percent or
+/// milliseconds.
+struct audit_limits {
+  double core = 90;     ///< a second is a busy one from so much of a core on; a multiple of 5
+  double seconds = 10;  ///< busy seconds, of all
+  double delay = 5;     ///< time spent waiting for a CPU, of all; above it
+  double lag = 1;       ///< ms; how late its timers are, p99; above it
+  double late = 0.1;    ///< messages sent late, of all that were scheduled; above it
+
+  /// Sets one: "core=80", "seconds=…", "delay=…", "lag=…", "late=…". Throws configuration_error.
+  void set(std::string_view text);
+};
+
 struct plan {
   task what = task::rpc_call;
   std::string topic = "test-topic";
@@ -52,6 +66,7 @@ struct plan {
   /// From the last client's result to the first question to the servers; not for calls.
   duration delay = std::chrono::milliseconds{250};
   std::vector<expectation> expect;
+  audit_limits audit;
 
   /// True if the task cannot do without agents of that kind. Tasks without a test need none, and
   /// what they expect counts all kinds.

@@ -13,6 +13,8 @@
 #include "controller/progress.hpp"
 #include "controller/settings.hpp"
 #include "controller/text_report.hpp"
+#include "controller/verdict.hpp"
+#include "controller/watch/bus_processes.hpp"
 
 #include <climits>
 
@@ -97,6 +99,17 @@ class connecting_note final : private drivers::timer_target {
   drivers::loop::timer_id timer_ = 0;
 };
 
+/// Watches the bus's processes from just before the run until the bus has nothing of it left to do:
+/// when the clients of calls have reported, or when the servers have been asked.
+void watch_bus(bus_processes& bus, const session& machine) {
+  const phase now = machine.current();
+  if (now == phase::resetting || now == phase::running) {
+    bus.start();
+  } else if (machine.what().what == task::rpc_call || machine.finished()) {
+    bus.end();
+  }
+}
+
 /// Runs the loop until the session is closed.
 outcome run_session(const checked_settings& checked) {
   drivers::loop loop;
@@ -114,10 +127,15 @@ outcome run_session(const checked_settings& checked) {
   what.boot_id = agents::boot_id();
   session machine{std::move(what), own, run_id, clock::now()};
   progress_line progress;
+  bus_processes watched{checked.bus_hosts};
   std::unique_ptr<bus_session> bus;
   bus = std::make_unique<bus_session>(
       loop, drivers::transport::make(loop, checked.control_bus), std::move(machine),
-      [&] { progress.show(bus->machine()); }, [&] { loop.stop(); });
+      [&] {
+        progress.show(bus->machine());
+        watch_bus(watched, bus->machine());
+      },
+      [&] { loop.stop(); });
   loop.on_termination([&](int) { bus->cancel("interrupted"); });
   if (checked.given.debug) {
     std::fprintf(stderr, "%s: %s on %s\n", checked.given.program.c_str(), own.server.c_str(),
@@ -128,7 +146,9 @@ outcome run_session(const checked_settings& checked) {
   const connecting_note slow{loop, *bus, progress, checked};
   loop.run();
   progress.clear();
-  return bus->take_result();
+  outcome found = bus->take_result();
+  found.bus = watched.take();
+  return found;
 }
 
 std::string text_of(const checked_settings& checked, const outcome& found) {
@@ -175,6 +195,12 @@ int run_controller(const checked_settings& checked) {
                      ::isatty(STDERR_FILENO) == 1 && test_of(checked.what.what);
   for (const std::string& problem : found.problems) {
     if (!shown) say_error(given.program, problem);
+  }
+  if (given.strict) {
+    for (const std::string& reason : judge(found.audits, checked.what.audit).reasons) {
+      ok = false;
+      if (!shown) say_error(given.program, reason);
+    }
   }
   std::string why;
   if (checked.output && found.failure.empty() &&

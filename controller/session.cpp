@@ -409,6 +409,7 @@ void session::take(agent_record& from, side& into,
   for (const auto& [which, values] : result.details.series.entries()) {
     into.series[which].merge(values);
   }
+  if (result.details.audit) outcome_.add_audit(from, *result.details.audit);
   if (result.details.negative_samples > 0) {
     into.negative_samples += result.details.negative_samples;
     into.negative_min = std::min(into.negative_min, result.details.negative_min);

@@ -76,6 +76,7 @@ plan make_plan(const settings& given) {
   out.idle = seconds_between("--idle", given.idle, 0, 86'400);
   out.delay = seconds_between("--delay", given.delay, 0, 86'400);
   for (const std::string& text : given.expect) add_expectation(out, text);
+  for (const std::string& text : given.audit) out.audit.set(text);
   const bool notify = *what == task::notify;
   if (test_of(*what)) {
     const long long count = given.count.value_or(1);
@@ -109,6 +110,8 @@ void set_buses(checked_settings& out, const wire::oslo::options_file& file, cons
   control->messaging = wire::oslo::make_messaging_options(file, control_url);
   control->program = out.given.program;
   out.masked_url = bus.url.masked();
+  out.bus_hosts.clear();
+  for (const auto& one : bus.url.hosts) out.bus_hosts.emplace_back(one.host, one.port);
   out.masked_control_url = control->messaging.url.masked();
   out.control_bus = std::move(control);
 }

@@ -7,6 +7,7 @@
 #include "controller/load_options.hpp"
 #include "controller/plan.hpp"
 #include "controller/run_directory.hpp"
+#include "controller/watch/bus_processes.hpp"
 #include "controller/whole_file.hpp"
 
 #include <functional>
@@ -43,6 +44,8 @@ struct settings {
   double timeout = 60;  ///< seconds
   double idle = 2;      ///< seconds
   std::vector<std::string> expect;
+  std::vector<std::string> audit;  ///< KEY=VALUE each
+  bool strict = false;             ///< a run that was harness-limited fails
   std::string output;              ///< file, or empty
   std::string json;                ///< file, or empty
   std::string out;                 ///< folder, or empty
@@ -59,6 +62,7 @@ struct checked_settings {
   settings given;
   plan what;
   std::shared_ptr<const drivers::transport_settings> control_bus;
+  controller::bus_hosts bus_hosts;  ///< of the bus under test
   std::string masked_url;
   std::string masked_control_url;
   whole_file output;

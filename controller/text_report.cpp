@@ -4,6 +4,8 @@
 #include "controller/ledger_text.hpp"
 #include "controller/load_options.hpp"
 #include "controller/session_text.hpp"
+#include "controller/verdict.hpp"
+#include "controller/watch/bus_text.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -182,7 +184,9 @@ std::string test_report(const plan& what, const outcome& found, std::string_view
   const bool notify = test == test_kind::notify;
   const agent_kind client = client_kind(test);
   const agent_kind server = server_kind(test);
+  const verdict audit = judge(found.audits, what.audit);
   std::string out;
+  for (const std::string& reason : audit.reasons) out += reason + '\n';
   switch (test) {
     case test_kind::call:
       out += "RPC call test results\n";
@@ -238,6 +242,14 @@ std::string test_report(const plan& what, const outcome& found, std::string_view
     append_format(out, "  Duration (secs): %f\n", *stop - *start);
   }
   if (found.ledger) append_ledger_text(out, *found.ledger, words(client), words(server));
+  if (audit.threads > 0) {
+    append_title(out, "Self-audit:");
+    append_audit_text(out, audit);
+  }
+  if (!found.bus.processes.empty() || !found.bus.notes.empty()) {
+    append_title(out, "Bus processes on this machine:");
+    append_bus_text(out, found.bus);
+  }
   if (!found.clients.results.errors.empty() || !found.servers.results.errors.empty()) {
     append_title(out, "Errors:");
     append_errors(out, notify ? "Notifiers" : "RPC clients", found.clients);

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agents/load/pacer.hpp"
 
+#include "wire/control/series.hpp"
+
+#include <algorithm>
 #include <utility>
 
 namespace ombt::agents {
@@ -12,6 +15,10 @@ void pacer::take_next() noexcept {
 }
 
 pacer::step pacer::next(std::int64_t now) {
+  if (full_ && in_flight_ < outstanding_) {
+    unblocked_ = now;
+    full_ = false;
+  }
   for (int drops = 0; !over_ && now - intended_ > max_late_; ++drops) {
     if (drops == drops_at_once) return step::again;
     ++dropped_;
@@ -19,7 +26,8 @@ pacer::step pacer::next(std::int64_t now) {
   }
   if (over_) return step::over;
   if (intended_ > now) return step::wait;
-  return in_flight_ < outstanding_ ? step::send : step::full;
+  full_ = in_flight_ >= outstanding_;
+  return full_ ? step::full : step::send;
 }
 
 std::uint64_t pacer::take_dropped() noexcept { return std::exchange(dropped_, 0); }
@@ -33,6 +41,7 @@ std::uint32_t pacer::begin(std::int64_t now, double epoch) {
   place& taken = table_[tag];
   free_ = std::exchange(taken.next_free, none);
   taken.what = {intended_, now, sequence_++, epoch};
+  if (now - std::max(intended_, unblocked_) > wire::control::late_after) ++overslept_;
   ++in_flight_;
   take_next();
   return tag;

@@ -64,6 +64,9 @@ class pacer {
 
   bool idle() const noexcept { return in_flight_ == 0; }
   std::uint32_t in_flight() const noexcept { return in_flight_; }
+  /// Messages that went out more than control::late_after after they could have: at their instant,
+  /// or when the bound on operations last let one go.
+  std::uint64_t overslept() const noexcept { return overslept_; }
 
  private:
   static constexpr std::uint32_t none = UINT32_MAX;
@@ -79,10 +82,13 @@ class pacer {
   std::int64_t max_late_;
   std::int64_t sequence_ = 0;
   std::uint64_t dropped_ = 0;
+  std::uint64_t overslept_ = 0;
+  std::int64_t unblocked_ = INT64_MIN;  ///< when the bound last let one go
   std::vector<place> table_;
   std::uint32_t free_ = none;
   std::uint32_t in_flight_ = 0;
   std::uint32_t outstanding_;
+  bool full_ = false;  ///< the bound held the next message up
   bool over_ = false;
 };
 

@@ -12,6 +12,7 @@
 #include <fstream>
 #include <future>
 #include <map>
+#include <set>
 
 using namespace ombt;
 using namespace ombt::tests;
@@ -125,6 +126,57 @@ TEST_CASE_METHOD(fleet_fixture,
   CHECK(alongside([&] { return f->wait(); }));
   CHECK(f->failure().empty());
   CHECK(f->control_trouble().empty());
+}
+
+TEST_CASE_METHOD(fleet_fixture,
+                 "Each I/O thread's self-audit comes once a run, to native controllers that ask") {
+  options.rpc_clients = 6;
+  options.rpc_servers = 4;
+  options.threads = GENERATE(1, 2);
+  const auto f = make();
+  f->start(false);
+  REQUIRE(f->wait_ready());
+  const std::string native = "ombt-t-None-h-1-0123456789abcdef0123456789abcdef-native";
+  fake_controller controller(bus, loop, native);
+  fake_controller python(bus, loop, "python");
+  const auto audits = [](const fake_controller& of) {
+    std::multiset<std::uint32_t> threads;
+    for (const auto& r : of.results) {
+      if (!r.details.audit) continue;
+      CHECK(r.details.audit->total().seconds > 0);
+      threads.insert(r.details.audit->thread);
+    }
+    return threads;
+  };
+  std::multiset<std::uint32_t> all;
+  for (int i = 0; i < options.threads; ++i) all.insert(static_cast<std::uint32_t>(i));
+  const auto collect = [&](fake_controller& by) {
+    by.results.clear();
+    by.ask(agent_kind::rpc_server, "get_server_results");
+    REQUIRE(drive(loop, [&] { return by.results.size() == 4; }));
+  };
+  const auto run = [&](fake_controller& by, const test_parameters& what) {
+    by.results.clear();
+    by.run(agent_kind::rpc_client, test_kind::call, what);
+    REQUIRE(drive(loop, [&] { return by.results.size() == 6; }));
+  };
+  collect(controller);
+  CHECK(audits(controller).empty());  // asked for the first time
+  test_parameters asked = parameters(15);
+  asked.run = "0123456789abcdef-1";
+  asked.detail = 1;
+  for (int round = 0; round < 2; ++round) {
+    run(controller, asked);
+    CHECK(audits(controller) == all);
+    collect(controller);
+    CHECK(audits(controller) == all);
+  }
+  run(python, parameters(3));
+  CHECK(audits(python).empty());
+  collect(python);
+  CHECK(audits(python).empty());
+  f->stop();
+  CHECK(alongside([&] { return f->wait(); }));
 }
 
 TEST_CASE_METHOD(fleet_fixture, "Two controllers at once each get their own run") {

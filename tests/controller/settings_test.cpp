@@ -39,6 +39,33 @@ std::string refusal(const settings& s) {
 
 }  // namespace
 
+TEST_CASE("the hosts of the bus under test are those of its URL, whatever control is") {
+  settings given = call();
+  given.url = "rabbit://u:p@one:5673,[::1],two:1/vhost";
+  given.control_url = "amqp://other";
+  CHECK(check_settings(given).bus_hosts == bus_hosts{{"one", 5673}, {"::1", 5672}, {"two", 1}});
+  auto checked = check_settings(call());
+  CHECK(checked.bus_hosts == bus_hosts{{"localhost", 5672}});
+  use_bus(checked, "amqp://127.0.0.1:4711");
+  CHECK(checked.bus_hosts == bus_hosts{{"127.0.0.1", 4711}});
+}
+
+TEST_CASE("limits of the self-audit are checked before anything starts") {
+  settings given = call();
+  CHECK(check_settings(given).what.audit.core == 90);
+  given.audit = {"core=50", "lag=2.5", "lag=3"};
+  const auto checked = check_settings(given);
+  CHECK(checked.what.audit.core == 50);
+  CHECK(checked.what.audit.lag == 3);
+  CHECK(checked.what.audit.delay == 5);
+  given.audit = {"speed=1"};
+  CHECK(refusal(given) ==
+        "--audit speed=1: expected core, seconds, delay, lag or late, = and a "
+        "number");
+  given.audit = {"core=200"};
+  CHECK(refusal(given) == "--audit core=200: expected a number from 5 to 100");
+}
+
 TEST_CASE("the defaults are ombt's") {
   const auto checked = check_settings(call());
   CHECK(checked.what.what == task::rpc_call);

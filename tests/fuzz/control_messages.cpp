@@ -110,6 +110,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     hdr::histogram sum;
     sum.merge(result.details.latency);
     require(sum.value_at_percentile(100) == sum.max());
+    if (result.details.audit) {
+      audit_report audit = *result.details.audit;
+      audit.merge(*result.details.audit);
+      require(audit.total().seconds >= audit.above(90).seconds && audit.lag_ms(99) >= 0);
+    }
     results merged = result.results;
     merged.merge(back.results);
     append_results_text(out, merged);

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <cstdio>
 #include <utility>
 
 namespace ombt::wire::control {
@@ -134,6 +133,10 @@ void append_details(std::string& out, const result_details& details) {
     append_ledger(out, *details.sent);
   } else if (details.received) {
     append_ledger(out, *details.received);
+  }
+  if (details.audit) {
+    out += ", \"audit\": ";
+    append_audit(out, *details.audit);
   }
   out += '}';
 }
@@ -326,15 +329,15 @@ bool read_details(json::value from, result_details& out, std::string& why) {
     why.insert(0, "results.ombt.");
     return false;
   }
+  if (const json::value audit = from["audit"]; audit && fields.ok()) {
+    const auto read = std::make_shared<audit_report>();
+    if (!read_audit(audit, *read, why)) {
+      why.insert(0, "results.ombt.audit: ");
+      return false;
+    }
+    out.audit = read;
+  }
   return fields.ok() && read_any_ledger(from["ledger"], out, why);
-}
-
-template <class... Values>
-void append_format(std::string& out, const char* format, Values... values) {
-  char line[512];
-  const int length = std::snprintf(line, sizeof line, format, values...);
-  if (length > 0)
-    out.append(line, std::min<std::size_t>(static_cast<std::size_t>(length), sizeof line - 1));
 }
 
 }  // namespace
@@ -506,45 +509,6 @@ bool read_client_result_args(json::value args, client_result_request& out, std::
   out.name = std::move(sender.name);
   out.kind = sender.kind;
   return read_results(args["results"], out.results, out.details, out.has_details, why);
-}
-
-void append_results_text(std::string& out, const results& r) {
-  using ull = unsigned long long;
-  if (r.msgs_fail > 0) {
-    append_format(out, "Error: %llu message transfers failed\n", static_cast<ull>(r.msgs_fail));
-  }
-  if (!r.errors.empty()) {
-    out += "Error: errors detected:\n";
-    for (const auto& [text, times] : r.errors) {
-      out += "  '";
-      out += text;
-      append_format(out, "' (occurred %llu times)\n", static_cast<ull>(times));
-    }
-  }
-  append_format(out, "Total Messages: %llu\n", static_cast<ull>(r.msgs_ok + r.msgs_fail));
-  if (r.start_time && r.stop_time) {
-    append_format(out, "Test Interval: %f - %f (%f secs)\n", *r.start_time, *r.stop_time,
-                  *r.stop_time - *r.start_time);
-  } else {
-    out += "Test Interval: n/a (nothing was seen)\n";
-  }
-  if (const auto rate = r.throughput()) {
-    append_format(out, "Aggregate throughput: %f msgs/sec\n", *rate);
-  }
-  const latency_statistics& latency = r.latency;
-  if (latency.count == 0) return;
-  append_format(out, "Latency %llu samples (msecs): Average %f StdDev %f Min %f Max %f\n",
-                static_cast<ull>(latency.count), latency.average(), latency.std_dev(),
-                latency.min.value_or(0), latency.max.value_or(0));
-  out += "Latency Distribution: \n";
-  for (const auto& row : latency.distribution) {
-    // Below 10 ms the row begins at 0; above, index 0 would repeat the row before.
-    const double unit = powers_of_ten[static_cast<std::size_t>(row.decade)];
-    for (std::size_t i = row.decade == 0 ? 0 : 1; i < row.counts.size(); ++i) {
-      append_format(out, "[%.0f..<%.0f):  %llu\n", unit * static_cast<double>(i),
-                    unit * static_cast<double>(i + 1), static_cast<ull>(row.counts[i]));
-    }
-  }
 }
 
 }  // namespace ombt::wire::control

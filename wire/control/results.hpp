@@ -8,6 +8,7 @@
 // throughput, and a negative clock difference is no failure: the message counts as received, the
 // sample goes to `negative_samples`.
 
+#include "wire/control/audit.hpp"
 #include "wire/control/ledger.hpp"
 #include "wire/control/link_counts.hpp"
 #include "wire/control/messages.hpp"
@@ -70,6 +71,8 @@ struct result_details {
   load_counts load;                               ///< of an open loop
   std::shared_ptr<const client_ledger> sent;      ///< of a client; empty: none
   std::shared_ptr<const server_ledger> received;  ///< of a receiver; empty: none
+  /// Of the I/O thread; with the results of one of its agents only, or none.
+  std::shared_ptr<const audit_report> audit;
 };
 
 /// An error's text as records count it: message ids masked, without control characters, cut to
@@ -104,7 +107,8 @@ struct results {
 
 /// Appends the record as ombt's agents send it; details, where given, as a last key "ombt":
 /// {"run", "latency": histogram, "negative_samples", "negative_min_ms", "links": {name: count},
-/// "series": {name: histogram}, "load": {"scheduled", "late", "dropped"}, "ledger": ledger.hpp}.
+/// "series": {name: histogram}, "load": {"scheduled", "late", "dropped"}, "ledger": ledger.hpp,
+/// "audit": audit.hpp}.
 void append_results(std::string& out, const results& r, const result_details* details = nullptr);
 
 /// client_result: {"name", "kind", "results"}.

@@ -147,6 +147,7 @@ TEST_CASE("With one operation at once a stop is a ramp of intended latencies, an
   CHECK(s.above(intended, 803 * ms) > 20);
   CHECK(taken.details.load.scheduled == 500);
   CHECK(taken.details.load.late >= 100);
+  CHECK(s.loop.overslept() == 0);  // it was the bus
   CHECK(taken.details.load.dropped == 0);
 }
 
@@ -163,6 +164,7 @@ TEST_CASE("An agent that stops for 1 s shows in the intended latency only") {
   CHECK(taken.details.series.find(series::slip)->totals().max >= 990 * ms);
   CHECK(taken.details.load.scheduled == 500);
   CHECK(taken.details.load.late >= 99);
+  CHECK(s.loop.overslept() >= 99);
 }
 
 TEST_CASE("What is overdue by more than max_late is dropped and counted, the rest goes in order") {

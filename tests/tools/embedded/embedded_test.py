@@ -114,7 +114,9 @@ class Embedded(Case):
     def test_the_literal_command_needs_nothing_else(self):
         status, out, err = self.run_it("rpc-call", "--calls", "1000")
         self.assertEqual((status, err), (0, USUAL), out)
-        self.assertEqual(out.splitlines()[:3], [
+        # What a busy machine does to the agents stands first.
+        lines = [line for line in out.splitlines() if not line.startswith("harness-limited: ")]
+        self.assertEqual(lines[:3], [
             "RPC call test results", "2 RPC clients, 1 RPC Servers (3 total)",
             "bus: embedded router"])
         self.assertEqual(out.count("Total Messages: 2000\n"), 2, out)

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// The self-audit of an I/O thread: while a run goes on, how much CPU the thread uses each second,
+// how long it waits for one, and how late its loop fires a timer that is due every 10 ms. Owns the
+// timer and the figures; what they mean is the controller's to say. While no run goes on there is
+// no timer. Everything on the thread of its loop.
+
+#include "wire/control/audit.hpp"
+#include "wire/control/messages.hpp"
+
+#include "drivers/loop.hpp"
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string_view>
+
+namespace ombt::agents {
+
+/// What there is to be read of a thread at an instant.
+struct thread_reading {
+  drivers::time_point at;
+  std::chrono::nanoseconds cpu{0};  ///< used so far
+  /// Runnable without a CPU so far; none where the kernel does not tell.
+  std::optional<std::chrono::nanoseconds> waited;
+};
+
+/// Of the calling thread: CLOCK_THREAD_CPUTIME_ID and /proc/thread-self/schedstat.
+thread_reading read_thread();
+/// The second number of a schedstat file (Documentation/scheduler/sched-stats.rst).
+std::optional<std::chrono::nanoseconds> run_delay_in(std::string_view schedstat) noexcept;
+
+/// When the timer is due, and how late it fired: at fixed instants, so that a loop that was held up
+/// for a second was late a hundred times, once for each timer that could have been due.
+class probe_beat {
+ public:
+  static constexpr std::chrono::milliseconds gap{10};
+  /// Of one delay; what is beyond them is as late as the first.
+  static constexpr int most_at_once = 10'000;
+
+  void start(drivers::time_point now) noexcept { next_ = now + gap; }
+  drivers::time_point next() const noexcept { return next_; }
+  /// Calls late(nanoseconds) for every instant up to now.
+  template <class Late>
+  void fired(drivers::time_point now, Late late) {
+    for (int i = 0; next_ <= now; ++i) {
+      if (i == most_at_once) return start(now);
+      late(std::chrono::nanoseconds(now - next_));
+      next_ += gap;
+    }
+  }
+
+ private:
+  drivers::time_point next_{};
+};
+
+/// The figures of one stretch of time.
+class audit_window {
+ public:
+  bool is_open() const noexcept { return open_; }
+  /// Begins, from zero.
+  void open(const thread_reading& now);
+  void probed(std::chrono::nanoseconds lag);
+  void add_late(std::uint64_t late, std::uint64_t of) noexcept;
+  /// Ends a second, when one is over.
+  bool second_is_over(drivers::time_point now) const noexcept;
+  void end_second(const thread_reading& now);
+  /// Ends; the figures stay until they are taken.
+  void close(const thread_reading& now);
+  /// Closes and hands them over; none if it was never opened.
+  std::optional<wire::control::audit_report> take(const thread_reading& now);
+
+ private:
+  bool open_ = false;
+  bool any_ = false;
+  thread_reading before_;  ///< where the present second began
+  wire::control::audit_report figures_;
+};
+
+/// A window for each kind of agent on a thread, as their runs begin and end at different times.
+class thread_audit final : private drivers::timer_target {
+ public:
+  /// `wanted` is asked once a second for each kind with an open window; false closes it. It and the
+  /// loop must outlive this.
+  thread_audit(drivers::loop& on, std::uint32_t thread,
+               std::function<bool(wire::control::agent_kind)> wanted,
+               std::function<thread_reading()> read = &read_thread);
+  ~thread_audit();
+  thread_audit(const thread_audit&) = delete;
+  thread_audit& operator=(const thread_audit&) = delete;
+
+  /// Begins for that kind, from zero.
+  void open(wire::control::agent_kind kind);
+  /// Messages of a run's schedule, and how many of them were sent late.
+  void add_late(wire::control::agent_kind kind, std::uint64_t late, std::uint64_t of) noexcept;
+  /// Ends for that kind; none if it did not begin.
+  std::optional<wire::control::audit_report> take(wire::control::agent_kind kind);
+  /// Whether the timer runs.
+  bool at_work() const noexcept { return timer_ != 0; }
+
+ private:
+  void on_timer(std::uint64_t) override;
+  audit_window& window(wire::control::agent_kind kind) noexcept {
+    return windows_[static_cast<std::size_t>(kind)];
+  }
+  bool any_open() const noexcept;
+
+  drivers::loop& loop_;
+  std::uint32_t thread_;
+  std::function<bool(wire::control::agent_kind)> wanted_;
+  std::function<thread_reading()> read_;
+  probe_beat beat_;
+  std::array<audit_window, wire::control::agent_kinds.size()> windows_;
+  drivers::loop::timer_id timer_ = 0;
+};
+
+}  // namespace ombt::agents
