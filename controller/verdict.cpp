@@ -3,6 +3,7 @@
 
 #include "wire/configuration_error.hpp"
 
+#include "controller/format.hpp"
 #include "controller/session_text.hpp"
 
 #include <algorithm>
@@ -17,13 +18,6 @@ using wire::control::audit_report;
 
 /// Most threads that are kept apart: as many as agents that are listened to would be absurd.
 constexpr std::size_t thread_limit = 20'000;
-
-template <class... Values>
-std::string format(const char* pattern, Values... values) {
-  char text[160];
-  std::snprintf(text, sizeof text, pattern, values...);
-  return text;
-}
 
 /// "97", "0.3"
 std::string number(double value) { return format(value < 9.95 ? "%.2g" : "%.0f", value); }

@@ -1,17 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/watch/bus_text.hpp"
 
-#include <cstdio>
+#include "controller/format.hpp"
+
 
 namespace ombt::controller {
 namespace {
-
-template <class... Values>
-std::string format(const char* pattern, Values... values) {
-  char text[128];
-  std::snprintf(text, sizeof text, pattern, values...);
-  return text;
-}
 
 std::string most(const std::optional<std::uint64_t>& number, const char* what) {
   if (!number) return std::string("n/a ") + what;

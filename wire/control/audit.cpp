@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "wire/control/audit.hpp"
 
+#include "wire/control/link_counts.hpp"
+
 #include <algorithm>
 #include <cmath>
 
@@ -9,7 +11,6 @@ namespace {
 
 constexpr double longest = 1e9;  // seconds; thirty years
 constexpr double most_cores = 1e6;
-constexpr std::int64_t largest_count = std::int64_t{1} << 53;
 constexpr std::int64_t most_threads = 1'000'000;
 
 /// False if it is there and not in [0, most].

@@ -13,7 +13,6 @@
 namespace ombt::wire::control {
 namespace {
 
-constexpr std::int64_t largest_count = std::int64_t{1} << 53;
 constexpr std::size_t hex16 = 16;
 
 int hex_value(char c) noexcept {

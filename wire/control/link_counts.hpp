@@ -11,6 +11,9 @@
 
 namespace ombt::wire::control {
 
+/// Above it no count of a peer is believed, and sums stay: a double holds it exactly.
+inline constexpr std::int64_t largest_count = std::int64_t{1} << 53;
+
 struct link_counts {
   std::uint64_t unreadable = 0;           ///< messages that could not be read, and were rejected
   std::uint64_t duplicates = 0;           ///< messages seen before, dropped

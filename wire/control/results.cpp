@@ -9,9 +9,6 @@
 namespace ombt::wire::control {
 namespace {
 
-// No count of a real run comes near; sums of believed counts stay exact in a double.
-constexpr std::int64_t largest_count = std::int64_t{1} << 53;
-
 constexpr std::array<double, decade_limit + 2> make_powers() {
   std::array<double, decade_limit + 2> powers{};
   double power = 1;

@@ -112,12 +112,9 @@ class BusProcesses(Believed):
         control = ("--control", bus.url())
         self.agents("--rpc-server", "1", *control, url=url)
         self.agents("--rpc-client", "1", *control, "--timeout", "2", url=url)
-        before = connections(port)
 
         def restart():
-            while connections(port) <= before:  # the client connects when the run begins
-                time.sleep(0.05)
-            time.sleep(1.5)
+            time.sleep(3)  # in the run
             routers[0].kill()
             start()
         threading.Thread(target=restart, daemon=True).start()
@@ -160,7 +157,7 @@ class Audit(Believed):
                          [("RPCClient", 0), ("RPCClient", 1), ("RPCServer", 0)])
         for thread in audit["threads"]:
             self.assertEqual(thread["host"], socket.gethostname())
-            self.assertGreaterEqual(thread["seconds"], 1.5)
+            self.assertGreaterEqual(thread["seconds"], 1.4)
             self.assertLess(thread["seconds"], 60)
             self.assertEqual((thread["busy_seconds"], thread["late"], thread["scheduled"]), (0, 0, 0))
             self.assertLess(thread["cpu_percent_mean"], 60)
