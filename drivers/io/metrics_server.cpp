@@ -12,6 +12,7 @@
 
 #include <charconv>
 #include <optional>
+#include <unordered_set>
 #include <utility>
 
 namespace ombt::drivers {
@@ -58,6 +59,9 @@ struct metrics_server::state {
   std::size_t connections = 0;
 
   class connection;
+  /// Those that wait for their text: an answer does not hold its connection, it may outlive the
+  /// loop.
+  std::unordered_set<std::shared_ptr<connection>> asking;
 };
 
 /// reading  a request came                      asks for the text, or answers at once    asking
@@ -105,8 +109,11 @@ class metrics_server::state::connection final : public std::enable_shared_from_t
       return write(http::status::not_found, "the figures are at /metrics\n", request.keep_alive());
     }
     stream_.expires_never();
-    owner_->text([self = shared_from_this(), keep = request.keep_alive()](std::string text) {
-      if (self->owner_->text) self->write(http::status::ok, std::move(text), keep);
+    owner_->asking.insert(shared_from_this());
+    owner_->text([weak = weak_from_this(), keep = request.keep_alive()](std::string text) {
+      const auto self = weak.lock();
+      if (!self || self->owner_->asking.erase(self) == 0) return;
+      self->write(http::status::ok, std::move(text), keep);
     });
   }
 
@@ -141,6 +148,7 @@ metrics_server::metrics_server(loop& on, source text)
 metrics_server::~metrics_server() {
   state_->acceptor->close();
   state_->text = nullptr;
+  state_->asking.clear();
 }
 
 std::string metrics_server::listen(const listen_address& at) {

@@ -274,7 +274,8 @@ TEST_CASE("tables that take long to read are read more rarely, CPU and memory ev
   for (int second = 0; second < 9; ++second) watch.sample(second, dear);
   watch.sample(9, dear, true);
   std::string counted;
-  for (const auto& sample : watch.take().processes.at(0).samples) {
+  const auto seen = watch.take();
+  for (const auto& sample : seen.processes.at(0).samples) {
     CHECK(sample.rss_bytes == 40'960);
     counted += sample.tcp_connections ? 'x' : '.';
   }

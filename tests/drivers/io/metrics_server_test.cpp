@@ -172,6 +172,7 @@ TEST_CASE("a text may come later, also when its peer or its server is gone") {
     for (int i = 0; i < 100 && !last; ++i) on.run_for(20ms);
     REQUIRE(last);
   }
+  last("too late\n");
 }
 
 TEST_CASE("connections are bounded: one above is closed at once") {
