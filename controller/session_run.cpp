@@ -52,7 +52,9 @@ void session::forget_warm_up(time_point now) {
   warming_up_ = false;
   outcome_.clients = {};
   outcome_.servers = {};
+  outcome_.audits.clear();
   outcome_.polled = false;
+  ledger_ = run_ledger{plan_.what == task::rpc_fanout};
   run_trouble_.clear();
   error_texts_ = 0;
   const agent_kind servers = wire::control::server_kind(*test_of(plan_.what));

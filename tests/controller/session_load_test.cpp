@@ -4,6 +4,11 @@
 
 #include "tests/controller/session_script.hpp"
 
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
 using namespace ombt;
 using namespace ombt::tests;
 using wire::control::client_result_request;
@@ -37,6 +42,13 @@ client_result_request native_record(const std::string& name, std::uint64_t ok,
   r.details.latency.record(1'000'000, ok);
   for (std::uint64_t i = 0; i < ok; ++i) r.details.series.record(series::intended, 2'000'000);
   r.details.load = {ok + 2, 1, 2};
+  auto sent = std::make_shared<wire::control::client_ledger>();
+  sent->client = std::hash<std::string>{}(run);
+  sent->sent = ok;
+  r.details.sent = std::move(sent);
+  auto audit = std::make_shared<wire::control::audit_report>();
+  audit->add_time(1, 0.5);
+  r.details.audit = std::move(audit);
   return r;
 }
 
@@ -161,6 +173,10 @@ TEST_CASE("a warm-up is a run of its own, of which nothing is kept but its size"
   CHECK(s.found().servers.results.msgs_ok == 15);
   CHECK(s.found().received == 15);
   CHECK(s.found().agents[0].results.msgs_ok == 15);
+  REQUIRE(s.found().ledger);
+  CHECK(s.found().ledger->all.sent == 15);
+  REQUIRE(s.found().audits.size() == 1);
+  CHECK(s.found().audits.begin()->second.total().seconds == 1);
 }
 
 TEST_CASE("interrupted in its warm-up, a session ends that run") {
