@@ -34,8 +34,7 @@ void receiver::listening() {
 }
 
 void receiver::listener_error(error_code error, std::string_view detail, bool final) {
-  trouble_ = error.message();
-  if (!detail.empty()) trouble_.append(": ").append(detail);
+  trouble_ = words_of(error, detail);
   if (!final || (state_ != state::starting && state_ != state::serving)) return;
   state_ = state::failed;
   owner_.on_failed(*this, trouble_);

@@ -27,10 +27,7 @@ void sender::on_reached() {
 }
 
 void sender::on_unreached(error_code error, std::string_view detail, bool final) {
-  if (!final) return;
-  std::string why = error.message();
-  if (!detail.empty()) why.append(": ").append(detail);
-  context_.owner.on_unreachable(*this, std::move(why));
+  if (final) context_.owner.on_unreachable(*this, words_of(error, detail));
 }
 
 bool sender::run(std::shared_ptr<message_text> text) {
@@ -40,6 +37,7 @@ bool sender::run(std::shared_ptr<message_text> text) {
   cancelled_ = false;
   links_before_ = links();
   sequence_ = 0;
+  overslept_ = 0;
   id_ = wire::oslo::make_hex_id();
   if (!plan().run_tag.empty()) wire::control::apply_run_tag(id_, plan().run_tag);
   if (start_warm_up()) {
@@ -51,8 +49,6 @@ bool sender::run(std::shared_ptr<message_text> text) {
 }
 
 void sender::begin_messages() {
-  sequence_ = 0;
-  overslept_ = 0;
   const double start = epoch_now();
   if (log_) log_->test_start(wire_name(plan().test), start);
   if (plan().load) {

@@ -162,9 +162,9 @@ std::string text_of(const checked_settings& checked, const outcome& found) {
   }
 }
 
-bool write_folder(const run_directory& to, const report_header& header, const plan& what,
-                  const outcome& found, std::string& why) {
-  return to.put("run.json", json_report(header, what, found), why) &&
+bool write_folder(const run_directory& to, const std::string& report, const report_header& header,
+                  const plan& what, const outcome& found, std::string& why) {
+  return to.put("run.json", report, why) &&
          (!test_of(what.what) || to.put("latency.hlog", latency_log(header, what, found), why)) &&
          to.put("agents.jsonl", agent_lines(what, found), why);
 }
@@ -208,11 +208,13 @@ int run_controller(const checked_settings& checked) {
     say_error(given.program, why);
     ok = false;
   }
-  if (checked.json && !checked.json.commit(json_report(header, checked.what, found), why)) {
+  std::string report;
+  if (checked.json || checked.out) report = json_report(header, checked.what, found);
+  if (checked.json && !checked.json.commit(report, why)) {
     say_error(given.program, why);
     ok = false;
   }
-  if (checked.out && !write_folder(*checked.out, header, checked.what, found, why)) {
+  if (checked.out && !write_folder(*checked.out, report, header, checked.what, found, why)) {
     say_error(given.program, why);
     ok = false;
   }

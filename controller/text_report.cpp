@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/text_report.hpp"
 
+#include "wire/format.hpp"
+
 #include "controller/ledger_text.hpp"
 #include "controller/load_options.hpp"
 #include "controller/session_text.hpp"
@@ -9,7 +11,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <map>
 #include <tuple>
 
@@ -22,24 +23,11 @@ using wire::control::test_kind;
 using wire::control::words;
 using ull = unsigned long long;
 
-template <class... Values>
-void append_format(std::string& out, const char* format, Values... values) {
-  char line[512];
-  const int length = std::snprintf(line, sizeof line, format, values...);
-  if (length > 0) {
-    out.append(line, std::min(static_cast<std::size_t>(length), sizeof line - 1));
-  }
-}
-
 /// Samples that a percentile needs to mean something: 10 / (1 - p).
 double samples_needed(double percentile) { return 10 / (1 - percentile / 100); }
 
 /// "50%", "99.9%"
-std::string percent_text(double percentile) {
-  char text[16];
-  std::snprintf(text, sizeof text, "%g%%", percentile);
-  return text;
-}
+std::string percent_text(double percentile) { return format("%g%%", percentile); }
 
 void append_title(std::string& out, const char* title) {
   out += "\n\n";

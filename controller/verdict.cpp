@@ -2,14 +2,13 @@
 #include "controller/verdict.hpp"
 
 #include "wire/configuration_error.hpp"
+#include "wire/format.hpp"
 
-#include "controller/format.hpp"
 #include "controller/session_text.hpp"
 
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <cstdio>
 
 namespace ombt::controller {
 namespace {

@@ -5,6 +5,8 @@
 
 #include <boost/system/error_code.hpp>
 
+#include <string>
+#include <string_view>
 #include <type_traits>
 
 namespace ombt {
@@ -57,6 +59,13 @@ const char* name_of(errc e) noexcept;
 
 inline error_code make_error_code(errc e) noexcept {
   return {static_cast<int>(e), ombt_category()};
+}
+
+/// An error and, where there are any, a peer's or a library's words for it: "channel_refused: …".
+inline std::string words_of(const error_code& error, std::string_view detail) {
+  std::string out = error.message();
+  if (!detail.empty()) out.append(": ").append(detail);
+  return out;
 }
 
 }  // namespace ombt

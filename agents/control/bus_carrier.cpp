@@ -41,8 +41,7 @@ class bus_carrier::endpoint final : public drivers::request_handler,
 
   void on_listener_error(drivers::listener&, error_code error, std::string_view detail,
                          bool final) override {
-    std::string why = error.message();
-    if (!detail.empty()) why.append(": ").append(detail);
+    std::string why = words_of(error, detail);
     owner_.deaf_because_ = why;
     if (final) {
       fail(std::move(why));

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/watch/bus_text.hpp"
 
-#include "controller/format.hpp"
-
+#include "wire/format.hpp"
 
 namespace ombt::controller {
 namespace {

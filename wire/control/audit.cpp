@@ -79,16 +79,7 @@ audit_report::load_row audit_report::above(double percent) const noexcept {
 }
 
 double audit_report::lag_ms(double percentile) const noexcept {
-  const hdr::summary& all = lag.totals();
-  const double samples = static_cast<double>(all.count + all.overflow);
-  const auto rank = static_cast<std::uint64_t>(std::ceil(percentile / 100 * samples * (1 - 1e-12)));
-  std::uint64_t seen = 0;
-  for (const hdr::bucket& one : lag.buckets()) {
-    seen += one.count;
-    if (seen < rank) continue;
-    return static_cast<double>(std::min(hdr::highest_value_at(one.index), all.max)) / 1e6;
-  }
-  return static_cast<double>(all.max) / 1e6;
+  return static_cast<double>(lag.value_at_percentile(percentile)) / 1e6;
 }
 
 void audit_report::merge(const audit_report& other) {

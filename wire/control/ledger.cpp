@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "wire/control/ledger.hpp"
 
+#include "wire/control/field_reader.hpp"
 #include "wire/control/results.hpp"
 
 #include <algorithm>
@@ -29,20 +30,6 @@ void append_set(std::string& out, const sequence_set& set) {
   out += '"';
   set.append_text(out);
   out += '"';
-}
-
-/// A count; 0 if absent.
-bool read_count(json::value from, std::string_view key, std::uint64_t& out, std::string& why) {
-  out = 0;
-  const json::value member = from[key];
-  if (!member) return true;
-  const auto number = member.integer();
-  if (number && *number >= 0 && *number <= largest_count) {
-    out = static_cast<std::uint64_t>(*number);
-    return true;
-  }
-  why = std::string(key) + " is no count";
-  return false;
 }
 
 bool read_set(json::value from, ledger_room& room, sequence_set& out, std::uint64_t& not_kept) {
@@ -280,10 +267,10 @@ bool read_ledger(json::value from, ledger_room& room, client_ledger& out, std::s
     return false;
   }
   out.client = *client;
-  if (!read_count(from, "sent", out.sent, why) ||
-      !read_count(from, "not_kept", out.not_kept, why)) {
-    return false;
-  }
+  field_reader fields{"", why};
+  fields.count(from, "sent", out.sent);
+  fields.count(from, "not_kept", out.not_kept);
+  if (!fields.ok()) return false;
   const json::value failed = from["failed"];
   if (!failed) return true;
   if (!failed.is_object()) {
@@ -320,10 +307,10 @@ bool read_ledger(json::value from, ledger_room& room, server_ledger& out, std::s
     why = "clients is no object";
     return false;
   }
-  if (!read_count(from, "unidentified", out.unidentified, why) ||
-      !read_count(from, "not_kept", out.not_kept, why)) {
-    return false;
-  }
+  field_reader fields{"", why};
+  fields.count(from, "unidentified", out.unidentified);
+  fields.count(from, "not_kept", out.not_kept);
+  if (!fields.ok()) return false;
   bool ok = true;
   clients.for_each_member([&](std::string_view digits, json::value had) {
     if (!ok) return;

@@ -1,23 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // A results record as the lines that ombt prints.
 #include "wire/control/results.hpp"
+#include "wire/format.hpp"
 
-#include <algorithm>
 #include <cmath>
-#include <cstdio>
 
 namespace ombt::wire::control {
-namespace {
-
-template <class... Values>
-void append_format(std::string& out, const char* format, Values... values) {
-  char line[512];
-  const int length = std::snprintf(line, sizeof line, format, values...);
-  if (length > 0)
-    out.append(line, std::min<std::size_t>(static_cast<std::size_t>(length), sizeof line - 1));
-}
-
-}  // namespace
 
 void append_results_text(std::string& out, const results& r) {
   using ull = unsigned long long;

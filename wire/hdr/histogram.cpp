@@ -46,6 +46,17 @@ bool read_count(json::value from, std::uint64_t limit, std::uint64_t& out) {
   return true;
 }
 
+/// The rank, from 1, of the least sample with at least so many percent at or below it.
+std::uint64_t rank_of(const summary& of, double percentile) noexcept {
+  const std::uint64_t samples = of.count + of.overflow;
+  if (percentile >= 100) return samples;
+  const double asked = std::max(percentile, 0.0);
+  // 99.9 % of 1000 is 999.0000000000001 in doubles: that must stay rank 999. More than their error
+  // is not taken off, or the rank of 10^12 samples would be another.
+  const double rank = std::ceil(asked / 100 * static_cast<double>(samples) * (1 - 1e-15));
+  return std::max<std::uint64_t>(1, static_cast<std::uint64_t>(rank));
+}
+
 }  // namespace
 
 std::uint32_t index_of(std::uint64_t nanoseconds) noexcept {
@@ -118,6 +129,16 @@ void sparse_histogram::merge(const sparse_histogram& other) {
 void sparse_histogram::clear() noexcept {
   totals_ = {};
   buckets_.clear();
+}
+
+std::uint64_t sparse_histogram::value_at_percentile(double percentile) const noexcept {
+  const std::uint64_t rank = rank_of(totals_, percentile);
+  std::uint64_t seen = 0;
+  for (const bucket& one : buckets_) {
+    seen += one.count;
+    if (seen >= rank) return std::min(highest_value_at(one.index), totals_.max);
+  }
+  return totals_.max;
 }
 
 void sparse_histogram::append_json(std::string& out) const {
@@ -250,13 +271,7 @@ double histogram::mean() const noexcept {
 }
 
 std::uint64_t histogram::value_at_percentile(double percentile) const noexcept {
-  const std::uint64_t samples = totals_.count + totals_.overflow;
-  if (percentile >= 100) return value_at_rank(samples);
-  const double asked = std::max(percentile, 0.0);
-  // 99.9 % of 1000 is 999.0000000000001 in doubles: that must stay rank 999. More than their error
-  // is not taken off, or the rank of 10^12 samples would be another.
-  const double rank = std::ceil(asked / 100 * static_cast<double>(samples) * (1 - 1e-15));
-  return value_at_rank(std::max<std::uint64_t>(1, static_cast<std::uint64_t>(rank)));
+  return value_at_rank(rank_of(totals_, percentile));
 }
 
 std::uint64_t histogram::value_at_rank(std::uint64_t rank) const noexcept {

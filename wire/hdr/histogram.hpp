@@ -69,6 +69,8 @@ class sparse_histogram {
 
   const summary& totals() const noexcept { return totals_; }
   const std::vector<bucket>& buckets() const noexcept { return buckets_; }
+  /// As histogram's. O(n) in the buckets in use.
+  std::uint64_t value_at_percentile(double percentile) const noexcept;
 
   /// Appends {"count", "overflow", "min", "max", "total", "counts": [[index, count], …]}.
   void append_json(std::string& out) const;

@@ -75,6 +75,7 @@ TEST_CASE("percentiles agree with the sorted samples to three digits") {
           1, static_cast<std::size_t>(std::ceil(p / 100 * static_cast<double>(n) - 1e-6)));
       const auto exact = samples[rank - 1];
       const auto got = h.value_at_percentile(p);
+      CHECK(h.to_sparse().value_at_percentile(p) == got);
       INFO("n " << n << " percentile " << p);
       CHECK(got >= exact);
       CHECK(static_cast<double>(got) <= static_cast<double>(exact) * 1.001 + 1);
@@ -126,6 +127,7 @@ TEST_CASE("more than an hour is overflow: counted, in no bucket, and above every
   histogram only;
   only.record(highest + 5, 2);
   CHECK(only.value_at_percentile(1) == highest + 5);
+  CHECK(only.to_sparse().value_at_percentile(1) == highest + 5);
   CHECK(only.min() == highest + 5);
 }
 
