@@ -23,7 +23,7 @@ import bus
 import ledger_test
 from ledger_test import LedgerCase, Thief, setUpModule, tearDownModule  # noqa: F401
 
-TIMEOUT = 3
+TIMEOUT = 8
 AFTER_TIMEOUT = TIMEOUT + 0.7
 CALLS, RATE = 600, 150
 
@@ -105,7 +105,7 @@ class Truth(LedgerCase):
         self.addCleanup(server.ended.set)
         status, text, report = self.controller(counts).command(
             "rpc-call", "--rate", str(RATE), "--calls", str(CALLS), "--length", "10", "--max-late",
-            "60s", "--timeout", "12", timeout=90)
+            "60s", "--timeout", "20", timeout=120)
         server.end()
         agents.process.send_signal(signal.SIGTERM)
         agents.wait()
