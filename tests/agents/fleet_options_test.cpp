@@ -52,9 +52,8 @@ TEST_CASE("One agent has ombt's name, and the same on the control bus") {
   CHECK(parsed->kind == "RPCClient");
   CHECK(parsed->id.size() == 32);
   CHECK_FALSE(parsed->index);
-  CHECK(plan.control_names[static_cast<std::size_t>(agent_kind::rpc_client)] ==
-        plan.agents[0].name);
-  CHECK(plan.control_names[static_cast<std::size_t>(agent_kind::rpc_server)].empty());
+  CHECK(plan.group({agent_kind::rpc_client}).control_name == plan.agents[0].name);
+  CHECK(plan.group({agent_kind::rpc_server}).control_name.empty());
   CHECK(plan.ready_lines() ==
         std::vector<std::string>{"RPC client " + plan.agents[0].name + " is ready"});
 }
@@ -77,9 +76,9 @@ TEST_CASE("Several agents have names of their own, servers first, and one a kind
   const auto parsed = wire::control::parse_agent_name(plan.agents[4].name);
   REQUIRE(parsed);
   CHECK(parsed->index == 4u);
-  const auto& control_name = plan.control_names[static_cast<std::size_t>(agent_kind::rpc_client)];
+  const auto& control_name = plan.group({agent_kind::rpc_client}).control_name;
   CHECK(plan.agents[4].name == control_name + "-4");
-  CHECK(plan.control_names[static_cast<std::size_t>(agent_kind::listener)] == plan.agents[2].name);
+  CHECK(plan.group({agent_kind::listener}).control_name == plan.agents[2].name);
 }
 
 TEST_CASE("A name given is taken as it is by one agent and numbered by several") {
