@@ -18,18 +18,14 @@ namespace {
 /// Topics, or what is missing in them, that are told one by one.
 constexpr std::size_t most_told = 5;
 
-std::string told(const std::vector<std::string>& parts, std::string_view between,
-                 std::string_view more) {
+std::string told(const std::vector<std::string>& parts, std::string_view between) {
   std::string out;
   for (std::size_t i = 0; i < std::min(parts.size(), most_told); ++i) {
     if (i > 0) out += between;
     out += parts[i];
   }
-  if (parts.size() > most_told) {
-    out += std::string{between} + "and " +
-           count_text(parts.size() - most_told, std::string{"more "} + std::string{more});
-  }
-  return out;
+  if (parts.size() <= most_told) return out;
+  return out + std::string{between} + "and " + std::to_string(parts.size() - most_told) + " more";
 }
 
 std::uint64_t above(std::uint64_t a, std::uint64_t b) { return a > b ? a - b : 0; }
@@ -74,7 +70,7 @@ std::string session::missing_kinds(time_point now) const {
                         seconds_text(waited(now)));
     }
   }
-  return told(missing, "; ", "such lack");
+  return told(missing, "; ");
 }
 
 std::string session::topics_without_servers() const {
@@ -91,7 +87,7 @@ std::string session::topics_without_servers() const {
                       std::string{words(servers)} + "s" +
                       (plan_.topics.empty() ? "" : " of topic " + plan_.topics[topic]));
   }
-  return told(without, ", ", "topic");
+  return told(without, ", ");
 }
 
 std::vector<std::uint64_t> session::copies(std::uint64_t wire::control::results::*count) const {
@@ -142,7 +138,7 @@ std::string session::unaccounted_by_topic() const {
     const std::uint64_t missing = above(topic.expected, topic.received());
     if (missing > 0) parts.push_back(std::to_string(missing) + " in topic " + plan_.topics[i]);
   }
-  return ": " + told(parts, ", ", "topic");
+  return ": " + told(parts, ", ");
 }
 
 void session::close_topics() {
