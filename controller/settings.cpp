@@ -118,6 +118,8 @@ void set_buses(checked_settings& out, const wire::oslo::options_file& file, cons
   auto control = std::make_shared<drivers::transport_settings>();
   control->messaging = wire::oslo::make_messaging_options(file, control_url);
   control->program = out.given.program;
+  // An address a topic: they share a connection.
+  if (out.given.topics) control->topology.mode = drivers::topology::kind::lean;
   out.masked_url = bus.url.masked();
   out.bus_hosts.clear();
   for (const auto& one : bus.url.hosts) out.bus_hosts.emplace_back(one.host, one.port);
