@@ -64,7 +64,7 @@ class sender_owner {
   ~sender_owner() = default;
 };
 
-/// What all senders of one thread share; must outlive them.
+/// What all senders of one thread, in one topic, share; must outlive them.
 struct sender_context {
   drivers::loop& loop;
   sender_owner& owner;
@@ -72,6 +72,7 @@ struct sender_context {
   drivers::target rpc;                                   ///< any test RPC server
   drivers::target rpc_fanout;                            ///< all of them
   drivers::target notifications;
+  std::uint32_t topic = 0;  ///< its place among the topics of the process
 };
 
 class sender : public drivers::completion,
@@ -98,9 +99,8 @@ class sender : public drivers::completion,
   wire::control::agent_kind kind() const noexcept { return kind_; }
   const std::string& name() const noexcept { return name_; }
   std::uint32_t number() const noexcept { return number_; }
-  /// Its place among the topics of the process; 0 unless it was put elsewhere.
-  std::uint32_t topic() const noexcept { return topic_; }
-  void put_in(std::uint32_t topic) noexcept { topic_ = topic; }
+  /// Its place among the topics of the process.
+  std::uint32_t topic() const noexcept { return context_.topic; }
   state current() const noexcept { return state_; }
   drivers::transport& transport() noexcept { return *transport_; }
 
@@ -178,7 +178,6 @@ class sender : public drivers::completion,
   std::string name_;
   std::string run_;  ///< of the last run, until taken
   std::uint32_t number_;
-  std::uint32_t topic_ = 0;
   wire::control::agent_kind kind_;
   state state_ = state::idle;
   bool ready_ = false;

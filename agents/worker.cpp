@@ -62,7 +62,8 @@ worker::worker(drivers::loop& loop, const worker_settings& settings, worker_even
       audit_(loop, thread, [this](agent_kind kind) { return audit_wanted(kind); }) {
   contexts_.reserve(settings.topics.size());
   for (const test_places& at : settings.topics) {
-    contexts_.push_back({loop, *this, settings.timeout, at.rpc, at.rpc, at.notifications});
+    contexts_.push_back({loop, *this, settings.timeout, at.rpc, at.rpc, at.notifications,
+                         static_cast<std::uint32_t>(contexts_.size())});
     contexts_.back().rpc_fanout.fanout = true;
   }
 }
@@ -108,7 +109,6 @@ void worker::make(const added& a) {
     } else {
       made = std::make_unique<notifier>(name, a.number, contexts_[topic], std::move(transport));
     }
-    made->put_in(topic);
     made->spread(a.phase);
     if (log) made->log_to(std::move(log));
     senders_.push_back(std::move(made));

@@ -404,6 +404,10 @@ TEST_CASE_METHOD(fleet_fixture, "A controller of one topic has the agents of tha
   one.ask(agent_kind::rpc_server, "get_server_results");
   REQUIRE(drive(loop, [&] { return one.results.size() == 1; }));
   CHECK(one.messages_ok() == 15);  // a fanout ends with its topic
+  other.results.clear();
+  other.ask(agent_kind::rpc_server, "get_server_results");
+  REQUIRE(drive(loop, [&] { return other.results.size() == 1; }));
+  CHECK(other.messages_ok() == 14);
   // Who has left one topic goes on in the others.
   for (const agent_kind kind : wire::control::agent_kinds) one.ask(kind, "shutdown", "{}");
   run_in(other, 2, 3);
