@@ -301,6 +301,7 @@ TEST_CASE("with Python agents numbers decide topic by topic") {
 TEST_CASE("a rate is of all topics' clients together, and all begin at one instant") {
   auto p = over_topics(task::rpc_call, 2);
   p.parameters.load.emplace().profile = {{100, 100, 1}};
+  p.boot_id = "b";
   topics_script s{p};
   s.run_with({1, 1});
   std::set<std::string> starts;
