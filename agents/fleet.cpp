@@ -4,8 +4,7 @@
 #include "wire/configuration_error.hpp"
 #include "wire/oslo/transport_url.hpp"
 
-#include "agents/control/bus_carrier.hpp"
-#include "agents/control/coordinator.hpp"
+#include "agents/control/control_plane.hpp"
 #include "agents/load/random.hpp"
 #include "agents/worker.hpp"
 
@@ -92,9 +91,10 @@ class fleet::impl final : public worker_events, public agent_host, public driver
   std::string control_trouble() const;
   std::string counted() const;
   std::string lost_output() const;
-  std::vector<agent_report> gather(agent_kind kind,
-                                   const std::function<void(std::shared_ptr<answer_path>)>& ask);
-  coordinator& commands() noexcept { return coordinator_; }
+  /// Has all agents of the kind asked, by way of the coordinator of each topic.
+  std::vector<agent_report> gather(
+      agent_kind kind,
+      const std::function<void(coordinator& topic, std::shared_ptr<answer_path>)>& ask);
 
  private:
   enum class state : std::uint8_t { made, starting, ready, stopping, stopped };
@@ -106,11 +106,11 @@ class fleet::impl final : public worker_events, public agent_host, public driver
   void collected(std::uint64_t ticket, std::uint32_t number, report figures) override;
 
   // agent_host, on the first loop.
-  std::vector<std::string> names(agent_kind kind) const override;
-  void start_run(agent_kind kind, std::shared_ptr<const test_plan> plan) override;
-  void cancel_run(agent_kind kind) override;
-  void collect(agent_kind kind, const std::string& controller, std::uint64_t ticket) override;
-  void leave(agent_kind kind) override;
+  std::vector<std::string> names(addressee of) const override;
+  void start_run(addressee of, std::shared_ptr<const test_plan> plan) override;
+  void cancel_run(addressee of) override;
+  void collect(addressee from, const std::string& controller, std::uint64_t ticket) override;
+  void leave(addressee who) override;
   void carrier_ready() override;
   void carrier_failed(std::string why) override;
   void on_timer(std::uint64_t which) override;
@@ -127,9 +127,7 @@ class fleet::impl final : public worker_events, public agent_host, public driver
   /// Runs work(worker) on every I/O thread.
   template <class Work>
   void everywhere(Work work);
-  bool has(agent_kind kind) const noexcept {
-    return !plan_.control_names[static_cast<std::size_t>(kind)].empty() && !left_.contains(kind);
-  }
+  bool has(addressee who) const { return !plan_.group(who).agents.empty() && !left_.contains(who); }
   void check_controllers_later();
   void make_agents();
   void one_ready();
@@ -147,13 +145,12 @@ class fleet::impl final : public worker_events, public agent_host, public driver
   const drivers::duration close_limit_ = close_limit_for(plan_.agents.size());
   worker_settings settings_;
   std::vector<std::unique_ptr<io_thread>> threads_;
-  coordinator coordinator_{*this};
-  std::unique_ptr<bus_carrier> carrier_;
+  control_plane control_{*this, plan_.topics.size()};
   std::vector<std::shared_ptr<output_file>> files_;  ///< of each agent; empty without --output
   bool own_files_ = false;
 
   // On the first loop.
-  std::set<agent_kind> left_;
+  std::set<addressee> left_;
   std::size_t ready_wanted_ = 0;
   std::size_t closing_ = 0;
   std::array<drivers::loop::timer_id, 5> timers_{};  ///< 0: not set
@@ -183,17 +180,10 @@ fleet::impl::impl(fleet_plan plan, transport_factory make_transport)
   settings_.make_transport = [this](drivers::loop& loop) {
     return make_transport_(loop, plan_.bus);
   };
-  settings_.topic = plan_.options.topic;
   settings_.timeout = plan_.timeout;
-  settings_.rpc_server.at.exchange = control::rpc_test_exchange;
-  settings_.rpc_server.at.topic = control::rpc_test_topic(plan_.options.topic);
-  const auto& defaults = plan_.bus->messaging.defaults;
-  settings_.rpc_server.serve.ping = defaults.rpc_ping_enabled;
-  settings_.rpc_server.serve.executor_slots = defaults.executor_thread_pool_size;
-  settings_.rpc_server.takes = plan_.takes;
-  settings_.listener.at.exchange = control::notify_test_exchange;
-  settings_.listener.at.topic = control::notify_test_topic(plan_.options.topic);
-  settings_.listener.pool = plan_.options.pool;
+  for (const std::string& topic : plan_.topics) {
+    settings_.topics.push_back(test_places_of(plan_, topic));
+  }
   if (plan_.options.output.empty()) return;
   for (std::size_t i = 0; i < plan_.agents.size(); ++i) {
     const std::string path = output_path(plan_.options.output, static_cast<int>(i), own_files_);
@@ -209,7 +199,7 @@ void fleet::impl::end_threads() {
 }
 
 fleet::impl::~impl() {
-  carrier_.reset();
+  control_.drop();
   // Agents go before the loops that their timers and connections are on.
   for (const auto& t : threads_) t->agents.reset();
 }
@@ -226,8 +216,9 @@ void fleet::impl::make_agents() {
   for (std::size_t i = 0; i < plan_.agents.size(); ++i) {
     const agent_description& agent = plan_.agents[i];
     const auto kind = static_cast<std::size_t>(agent.kind);
-    const double phase = phase_of(plan_.control_names[kind], place[kind]++, total[kind]);
-    threads_[plan_.thread_of(i)]->agents->add(agent.kind, agent.name, static_cast<std::uint32_t>(i),
+    const double phase =
+        phase_of(plan_.group({agent.kind}).control_name, place[kind]++, total[kind]);
+    threads_[plan_.thread_of(i)]->agents->add(agent, static_cast<std::uint32_t>(i),
                                               files_.empty() ? nullptr : files_[i],
                                               !own_files_ && plan_.agents.size() > 1, phase);
   }
@@ -235,27 +226,18 @@ void fleet::impl::make_agents() {
 
 void fleet::impl::start(bool handle_signals) {
   make_agents();
-  ready_wanted_ = plan_.agents.size() + (plan_.control_bus ? 1 : 0);
+  if (plan_.control_bus) {
+    control_.connect(first(), plan_,
+                     [this] { return make_transport_(first(), plan_.control_bus); });
+  }
+  ready_wanted_ = plan_.agents.size() + control_.connections();
   change_state(state::starting);
   if (handle_signals) first().on_termination([this](int) { begin_stop(); });
   timers_[ready_deadline] =
       first().start_timer(drivers::steady_clock::now() + plan_.ready_within, *this, ready_deadline);
   if (note_)
     timers_[look] = first().start_timer(drivers::steady_clock::now() + look_gap, *this, look);
-  if (plan_.control_bus) {
-    bus_carrier_settings settings;
-    settings.topic = plan_.options.topic;
-    settings.unique = plan_.options.unique;
-    settings.timeout = plan_.timeout;
-    for (const agent_kind kind : control::agent_kinds) {
-      if (has(kind)) {
-        settings.endpoints.push_back({kind, plan_.control_names[static_cast<std::size_t>(kind)]});
-      }
-    }
-    carrier_ = std::make_unique<bus_carrier>(first(), std::move(settings), coordinator_,
-                                             make_transport_(first(), plan_.control_bus));
-    first().post([this] { carrier_->start(); });
-  }
+  first().post([this] { control_.start(); });
   everywhere([](worker& w) { w.start(); });
   for (const auto& t : threads_) {
     t->thread = std::thread([&loop = t->loop] { loop.run(); });
@@ -328,28 +310,30 @@ void fleet::impl::agent_failed(std::uint32_t number, std::string why) {
 
 void fleet::impl::run_done(agent_kind kind, std::uint32_t number, report figures) {
   first().post([this, kind, number, held = std::make_shared<report>(std::move(figures))] {
-    coordinator_.run_done(kind, plan_.agents[number].name, std::move(*held));
+    const agent_description& agent = plan_.agents[number];
+    control_.commands(agent.topic).run_done(kind, agent.name, std::move(*held));
     note_control_trouble();
   });
 }
 
 void fleet::impl::collected(std::uint64_t ticket, std::uint32_t number, report figures) {
   first().post([this, ticket, number, held = std::make_shared<report>(std::move(figures))] {
-    coordinator_.collected(ticket, plan_.agents[number].name, std::move(*held));
+    const agent_description& agent = plan_.agents[number];
+    control_.commands(agent.topic).collected(ticket, agent.name, std::move(*held));
   });
 }
 
-std::vector<std::string> fleet::impl::names(agent_kind kind) const {
+std::vector<std::string> fleet::impl::names(addressee of) const {
   std::vector<std::string> found;
-  if (!has(kind)) return found;
-  for (const agent_description& agent : plan_.agents) {
-    if (agent.kind == kind) found.push_back(agent.name);
+  if (!has(of)) return found;
+  for (const std::uint32_t number : plan_.group(of).agents) {
+    found.push_back(plan_.agents[number].name);
   }
   return found;
 }
 
-void fleet::impl::start_run(agent_kind kind, std::shared_ptr<const test_plan> plan) {
-  everywhere([kind, plan](worker& w) { w.run(kind, plan); });
+void fleet::impl::start_run(addressee of, std::shared_ptr<const test_plan> plan) {
+  everywhere([of, plan](worker& w) { w.run(of, plan); });
   if (timers_[controller_check] == 0) check_controllers_later();
 }
 
@@ -358,20 +342,21 @@ void fleet::impl::check_controllers_later() {
       drivers::steady_clock::now() + controller_check_gap, *this, controller_check);
 }
 
-void fleet::impl::cancel_run(agent_kind kind) {
-  everywhere([kind](worker& w) { w.cancel_run(kind); });
+void fleet::impl::cancel_run(addressee of) {
+  everywhere([of](worker& w) { w.cancel_run(of); });
 }
 
-void fleet::impl::collect(agent_kind kind, const std::string& controller, std::uint64_t ticket) {
-  everywhere([kind, controller, ticket](worker& w) { w.collect(kind, controller, ticket); });
+void fleet::impl::collect(addressee from, const std::string& controller, std::uint64_t ticket) {
+  everywhere([from, controller, ticket](worker& w) { w.collect(from, controller, ticket); });
 }
 
-void fleet::impl::leave(agent_kind kind) {
-  if (!has(kind)) return;
-  left_.insert(kind);
-  everywhere([kind, limit = close_limit_](worker& w) { w.leave(kind, limit); });
-  const auto& all = control::agent_kinds;
-  if (std::none_of(all.begin(), all.end(), [this](agent_kind k) { return has(k); })) begin_stop();
+void fleet::impl::leave(addressee who) {
+  if (!has(who)) return;
+  left_.insert(who);
+  everywhere([who, limit = close_limit_](worker& w) { w.leave(who, limit); });
+  const auto groups = std::count_if(plan_.groups.begin(), plan_.groups.end(),
+                                    [](const agent_group& g) { return !g.agents.empty(); });
+  if (left_.size() == static_cast<std::size_t>(groups)) begin_stop();
 }
 
 void fleet::impl::carrier_ready() { one_ready(); }
@@ -391,8 +376,8 @@ void fleet::impl::on_timer(std::uint64_t which) {
   }
   if (which == controller_check) {
     timers_[controller_check] = 0;
-    if (!coordinator_.running()) return;
-    coordinator_.check_controllers();
+    if (!control_.running()) return;
+    control_.check_controllers();
     check_controllers_later();
     return;
   }
@@ -406,7 +391,7 @@ void fleet::impl::on_timer(std::uint64_t which) {
     return;
   }
   std::string why = silence_of(plan_.control_bus);
-  if (carrier_ && !carrier_->last_trouble().empty()) why = carrier_->last_trouble();
+  if (std::string trouble = control_.last_trouble(); !trouble.empty()) why = std::move(trouble);
   fail("the control bus: not ready in time: " + why);
 }
 
@@ -414,8 +399,9 @@ void fleet::impl::on_timer(std::uint64_t which) {
 void fleet::impl::look_at_the_buses() {
   if (state_ >= state::stopping) return;
   const std::string agents = threads_.front()->agents->trouble();
-  const std::string control = carrier_ ? carrier_->deaf_because() : std::string();
-  if (carrier_ && plan_.control_bus->messaging.url.masked() != plan_.bus->messaging.url.masked()) {
+  const std::string control = control_.deaf_because();
+  if (plan_.control_bus &&
+      plan_.control_bus->messaging.url.masked() != plan_.bus->messaging.url.masked()) {
     look_at("the bus", agents, bus_lost_);
     look_at("the control bus", control, control_lost_);
   } else {
@@ -461,11 +447,7 @@ void fleet::impl::agents_stopped(const control::link_counts& links) {
     links_.merge(links);
   }
   if (--closing_ > 0) return;
-  if (carrier_) {
-    carrier_->stop(control_close_limit, [this] { all_stopped(); });
-  } else {
-    all_stopped();
-  }
+  control_.stop(control_close_limit, [this] { all_stopped(); });
 }
 
 void fleet::impl::all_stopped() {
@@ -476,19 +458,15 @@ void fleet::impl::all_stopped() {
 }
 
 void fleet::impl::note_control_trouble() {
-  if (!carrier_) return;
-  const carrier_counters& counted = carrier_->counters();
-  if (counted.refused == 0 && counted.answers_lost == 0 && coordinator_.refused() == 0) return;
-  std::string text = std::to_string(counted.refused) + " commands refused";
-  if (!carrier_->last_refusal().empty()) text += " (last: " + carrier_->last_refusal() + ")";
-  text += ", " + std::to_string(coordinator_.refused()) + " too many, " +
-          std::to_string(counted.answers_lost) + " answers lost";
+  const std::string text = control_.counted();
+  if (text.empty()) return;
   const std::lock_guard lock(mutex_);
   control_trouble_ = wire::oslo::mask_passwords(text);
 }
 
 std::vector<agent_report> fleet::impl::gather(
-    agent_kind kind, const std::function<void(std::shared_ptr<answer_path>)>& ask) {
+    agent_kind kind,
+    const std::function<void(coordinator& topic, std::shared_ptr<answer_path>)>& ask) {
   struct gathered {
     std::vector<agent_report> reports;
     std::size_t wanted = 0;
@@ -502,7 +480,9 @@ std::vector<agent_report> fleet::impl::gather(
         all->reports.push_back({{kind, name}, std::move(figures)});
         changed_.notify_all();
       });
-  first().post([ask, path] { ask(path); });
+  first().post([this, ask, path] {
+    for (std::uint32_t i = 0; i < plan_.topics.size(); ++i) ask(control_.commands(i), path);
+  });
   std::unique_lock lock(mutex_);
   changed_.wait(lock,
                 [&] { return all->reports.size() >= all->wanted || state_ >= state::stopping; });
@@ -534,14 +514,15 @@ std::vector<agent_report> fleet::run_test(control::test_kind test,
   request.test = test;
   request.parameters = parameters;
   const agent_kind kind = control::client_kind(test);
-  return impl_->gather(kind, [this, kind, request](std::shared_ptr<answer_path> path) {
-    impl_->commands().on_run(kind, request, std::move(path));
-  });
+  return impl_->gather(kind,
+                       [kind, request](coordinator& topic, std::shared_ptr<answer_path> path) {
+                         topic.on_run(kind, request, std::move(path));
+                       });
 }
 
 std::vector<agent_report> fleet::collect(agent_kind kind) {
-  return impl_->gather(kind, [this, kind](std::shared_ptr<answer_path> path) {
-    impl_->commands().on_collect(kind, std::move(path));
+  return impl_->gather(kind, [kind](coordinator& topic, std::shared_ptr<answer_path> path) {
+    topic.on_collect(kind, std::move(path));
   });
 }
 

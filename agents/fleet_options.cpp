@@ -90,24 +90,33 @@ void name_agents(fleet_plan& plan) {
   int total = 0;
   for (const agent_kind kind : start_order) total += count_of(options, kind);
   const std::string host = host_name();
+  const std::size_t topics = plan.topics.size();
+  plan.groups.resize(topics * control::agent_kinds.size());
   std::uint32_t number = 0;
   for (const agent_kind kind : start_order) {
     const int count = count_of(options, kind);
-    if (count == 0) continue;
-    const oslo::hex_id id = oslo::make_hex_id();
-    const std::string base = options.name.empty() ? control::agent_name(options.topic, kind, host,
-                                                                        ::getpid(), oslo::view(id))
-                                                  : options.name;
-    const bool numbered = options.name.empty() ? count > 1 : total > 1;
     for (int i = 0; i < count; ++i, ++number) {
-      plan.agents.push_back({kind, numbered ? base + '-' + std::to_string(number) : base});
+      const auto topic = static_cast<std::uint32_t>(static_cast<std::size_t>(i) % topics);
+      agent_group& group = plan.groups[fleet_plan::place_of({kind, topic})];
+      if (group.agents.empty()) {
+        const oslo::hex_id id = oslo::make_hex_id();
+        group.control_name =
+            options.name.empty()
+                ? control::agent_name(plan.topics[topic], kind, host, ::getpid(), oslo::view(id))
+                : options.name;
+      }
+      const bool alone = control::share_of(topic, topics, count) == 1;
+      const bool numbered = options.name.empty() ? !alone : total > 1;
+      const std::string& base = group.control_name;
+      plan.agents.push_back({kind, numbered ? base + '-' + std::to_string(number) : base, topic});
+      group.agents.push_back(number);
+      if (alone) group.control_name = plan.agents.back().name;
     }
-    plan.control_names[static_cast<std::size_t>(kind)] =
-        count == 1 ? plan.agents.back().name : base;
   }
   // The longest name on the bus is "<control topic>.<agent>".
   for (const agent_description& agent : plan.agents) {
-    const std::string topic = control::agent_topic(agent.kind, options.topic, options.unique);
+    const std::string topic =
+        control::agent_topic(agent.kind, plan.topics[agent.topic], options.unique);
     if (topic.size() + 1 + agent.name.size() > control::name_limit) {
       throw configuration_error("the topic and the agents' names are too long together: \"" +
                                 topic + "." + agent.name + "\" is above " +
@@ -165,6 +174,14 @@ std::size_t most_channels_of_a_thread(const fleet_plan& plan) {
   return channels.empty() ? 0 : *std::max_element(channels.begin(), channels.end());
 }
 
+std::size_t control_connections(const fleet_plan& plan) {
+  if (!plan.control_bus) return 0;
+  const auto addresses = static_cast<std::size_t>(
+      std::count_if(plan.groups.begin(), plan.groups.end(),
+                    [](const agent_group& group) { return !group.agents.empty(); }));
+  return (addresses + most_control_addresses - 1) / most_control_addresses;
+}
+
 std::size_t least_descriptors(const fleet_plan& plan) {
   constexpr std::size_t of_a_process = 16;
   constexpr std::size_t of_a_thread = 4;
@@ -183,7 +200,7 @@ std::size_t least_descriptors(const fleet_plan& plan) {
       connections = static_cast<std::size_t>(plan.bus->topology.connections) * plan.threads();
       break;
   }
-  return of_a_process + of_a_thread * plan.threads() + connections + (plan.control_bus ? 1 : 0);
+  return of_a_process + of_a_thread * plan.threads() + connections + control_connections(plan);
 }
 
 void check_descriptors(const fleet_plan& plan, std::size_t limit) {
@@ -212,7 +229,11 @@ fleet_plan make_fleet_plan(fleet_options options) {
   if (options.listeners == 0 && !options.pool.empty()) {
     throw configuration_error("--pool is for listeners, and none was asked for");
   }
-  control::check_topic(options.topic);
+  auto topics = control::topics_of(options.topic, options.topics, options.unique);
+  control::check_spread(options.topics, "--rpc-client", options.rpc_clients);
+  control::check_spread(options.topics, "--rpc-server", options.rpc_servers);
+  control::check_spread(options.topics, "--listener", options.listeners);
+  control::check_spread(options.topics, "--notifier", options.notifiers);
   check_name("--name", options.name);
   check_name("--pool", options.pool);
 
@@ -235,6 +256,7 @@ fleet_plan make_fleet_plan(fleet_options options) {
   bool own = false;
   output_path(options.output, 0, own);
   plan.options = std::move(options);
+  plan.topics = std::move(topics);
   name_agents(plan);
   check_channels(plan);
   return plan;

@@ -4,12 +4,13 @@
 // programs fill it in. No state, any thread.
 
 #include "wire/control/messages.hpp"
+#include "wire/control/topics.hpp"
 
 #include "drivers/transport.hpp"
 
 #include "agents/service_time.hpp"
 
-#include <array>
+#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -33,7 +34,10 @@ struct fleet_options {
   int rpc_servers = 0;
   int listeners = 0;
   int notifiers = 0;
-  std::string topic = "test-topic";
+  std::string topic{wire::control::usual_topic};
+  /// Spreads the agents over "<topic>-0" to "<topic>-<n - 1>": agent i of a kind is in topic i
+  /// modulo n. None: all are in `topic`.
+  std::optional<int> topics;
   std::string url;          ///< bus under test; empty: the file's, else default_url
   std::string control_url;  ///< empty: as url
   bool control = true;      ///< false: no control plane; the caller runs the tests
@@ -56,6 +60,21 @@ struct fleet_options {
 struct agent_description {
   wire::control::agent_kind kind = wire::control::agent_kind::rpc_client;
   std::string name;
+  std::uint32_t topic = 0;  ///< its place among the plan's
+};
+
+/// Whom a command is for: the agents of a kind, in one of the process's topics.
+struct addressee {
+  wire::control::agent_kind kind = wire::control::agent_kind::rpc_client;
+  std::uint32_t topic = 0;  ///< its place among the plan's
+
+  friend auto operator<=>(const addressee&, const addressee&) = default;
+};
+
+/// They share an address on the control bus.
+struct agent_group {
+  std::string control_name;           ///< of their server there; empty where there are none
+  std::vector<std::uint32_t> agents;  ///< their numbers
 };
 
 /// The options, read and checked: what a fleet needs to start.
@@ -67,8 +86,13 @@ struct fleet_plan {
   drivers::duration timeout{};            ///< of an operation
   drivers::duration ready_within{};       ///< until all agents are ready
   std::vector<agent_description> agents;  ///< servers first; an agent's number is its place here
-  /// Name of each kind on the control bus; empty for kinds that are not there.
-  std::array<std::string, wire::control::agent_kinds.size()> control_names;
+  std::vector<std::string> topics;        ///< one at least
+  std::vector<agent_group> groups;        ///< of each kind in each topic, see group()
+
+  const agent_group& group(addressee who) const { return groups[place_of(who)]; }
+  static std::size_t place_of(addressee who) noexcept {
+    return who.topic * wire::control::agent_kinds.size() + static_cast<std::size_t>(who.kind);
+  }
 
   /// "RPC server NAME is ready", one an agent.
   std::vector<std::string> ready_lines() const;
@@ -89,11 +113,16 @@ std::size_t least_descriptors(const fleet_plan& plan);
 /// Throws configuration_error if that is above limit: later a connection would fail in a run.
 void check_descriptors(const fleet_plan& plan, std::size_t limit);
 
+/// Connections of the control plane: one for so many addresses as find room on it.
+std::size_t control_connections(const fleet_plan& plan);
+/// Addresses on the control bus that share a connection; each is a channel, or a session.
+inline constexpr std::size_t most_control_addresses = 1'000;
+
 /// Checks everything that can be checked without a bus, and names the agents:
 /// "ombt-<topic>-<Kind>-<host>-<pid>-<hex32>" or the name given, with "-<number>" where there are
-/// several. In topology shared:N the agents of a thread must find room on N connections of
-/// usual_channel_max channels; what a broker really allows is known when it is connected to. Throws
-/// configuration_error, one line, passwords masked.
+/// several of a kind in a topic. In topology shared:N the agents of a thread must find room on N
+/// connections of usual_channel_max channels; what a broker really allows is known when it is
+/// connected to. Throws configuration_error, one line, passwords masked.
 fleet_plan make_fleet_plan(fleet_options options);
 
 }  // namespace ombt::agents

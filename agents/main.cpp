@@ -29,6 +29,9 @@ constexpr const char* examples =
     "  traffic on another bus:\n"
     "    ombt-agent --url rabbit://bus:5672 --control rabbit://other:5672 \\\n"
     "      --rpc-client 1000 --topology lean --threads 4\n"
+    "  Ten topics with a server and two clients each, in one process:\n"
+    "    ombt-agent --topics 10 --rpc-server 10 --rpc-client 20 --daemon\n"
+    "    ombt-controller --topics 10 rpc-call --calls 1000\n"
     "  Servers that take 5 ms on average for each request, and a file of every\n"
     "  message a server:\n"
     "    ombt-agent --rpc-server 4 --service-time exp:5ms --output 'server-%n.jsonl'\n"
@@ -65,6 +68,10 @@ int main(int argc, char** argv) {
                  "agents and controllers of the same topic find each other")
       ->type_name("T")
       ->capture_default_str();
+  app.add_option("--topics", options.topics,
+                 "spread the agents of each kind evenly over the topics T-0 to T-<N - 1> (T: "
+                 "\"topic\" unless --topic is given); each gets one at least")
+      ->type_name("N");
   app.add_flag("--unique", options.unique,
                "be heard under the control topic \"singleton\", as ombt's --unique");
   app.add_option("--oslo-config", options.oslo_config,
@@ -107,6 +114,7 @@ int main(int argc, char** argv) {
     return *status;
   }
   ombt::tools::mask_command_line(argc, argv);
+  if (options.topics && app.count("--topic") == 0) options.topic = ombt::wire::control::usual_stem;
   if (options.rpc_servers == 0 && options.rpc_clients == 0 && options.listeners == 0 &&
       options.notifiers == 0) {
     return ombt::tools::refuse_command_line(

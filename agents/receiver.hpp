@@ -62,6 +62,9 @@ class receiver {
   wire::control::agent_kind kind() const noexcept { return kind_; }
   const std::string& name() const noexcept { return name_; }
   std::uint32_t number() const noexcept { return number_; }
+  /// Its place among the topics of the process; 0 unless it was put elsewhere.
+  std::uint32_t topic() const noexcept { return topic_; }
+  void put_in(std::uint32_t topic) noexcept { topic_ = topic; }
   state current() const noexcept { return state_; }
   drivers::transport& transport() noexcept { return *transport_; }
 
@@ -122,6 +125,7 @@ class receiver {
   std::string name_;
   std::string trouble_;
   std::uint32_t number_;
+  std::uint32_t topic_ = 0;
   wire::control::agent_kind kind_;
   state state_ = state::idle;
   std::uint64_t asks_ = 0;

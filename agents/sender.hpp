@@ -64,7 +64,7 @@ class sender_owner {
   ~sender_owner() = default;
 };
 
-/// What all senders of one thread share; must outlive them.
+/// What all senders of one thread, in one topic, share; must outlive them.
 struct sender_context {
   drivers::loop& loop;
   sender_owner& owner;
@@ -72,6 +72,7 @@ struct sender_context {
   drivers::target rpc;                                   ///< any test RPC server
   drivers::target rpc_fanout;                            ///< all of them
   drivers::target notifications;
+  std::uint32_t topic = 0;  ///< its place among the topics of the process
 };
 
 class sender : public drivers::completion,
@@ -98,6 +99,8 @@ class sender : public drivers::completion,
   wire::control::agent_kind kind() const noexcept { return kind_; }
   const std::string& name() const noexcept { return name_; }
   std::uint32_t number() const noexcept { return number_; }
+  /// Its place among the topics of the process.
+  std::uint32_t topic() const noexcept { return context_.topic; }
   state current() const noexcept { return state_; }
   drivers::transport& transport() noexcept { return *transport_; }
 

@@ -22,23 +22,50 @@ constexpr int quiet_limit = 10;
 
 std::size_t index_of(agent_kind kind) { return static_cast<std::size_t>(kind); }
 
+/// Of several topics each has its results asked for by itself, one right after the other: figures
+/// of less than this would say nothing.
+constexpr std::chrono::seconds least_audit{1};
+
+template <class Agent>
+bool is_one_of(const Agent& agent, addressee who) {
+  return agent.kind() == who.kind && agent.topic() == who.topic;
+}
+
+bool in_a_run(const sender& s) {
+  return s.current() != sender::state::idle && s.current() < sender::state::closing;
+}
+
 }  // namespace
+
+test_places test_places_of(const fleet_plan& plan, const std::string& topic) {
+  test_places out;
+  out.rpc.exchange = control::rpc_test_exchange;
+  out.rpc.topic = control::rpc_test_topic(topic);
+  out.notifications.exchange = control::notify_test_exchange;
+  out.notifications.topic = control::notify_test_topic(topic);
+  out.rpc_server.at = out.rpc;
+  const auto& defaults = plan.bus->messaging.defaults;
+  out.rpc_server.serve.ping = defaults.rpc_ping_enabled;
+  out.rpc_server.serve.executor_slots = defaults.executor_thread_pool_size;
+  out.rpc_server.takes = plan.takes;
+  out.listener.at = out.notifications;
+  out.listener.pool = plan.options.pool;
+  return out;
+}
 
 worker::worker(drivers::loop& loop, const worker_settings& settings, worker_events& events,
                std::uint32_t thread)
     : loop_(loop),
       settings_(settings),
       events_(events),
-      sender_context_{loop, *this, settings.timeout, {}, {}, {}},
       ledger_room_(settings.ledger_bytes),
       audit_(loop, thread, [this](agent_kind kind) { return audit_wanted(kind); }) {
-  drivers::target& rpc = sender_context_.rpc;
-  rpc.exchange = control::rpc_test_exchange;
-  rpc.topic = control::rpc_test_topic(settings.topic);
-  sender_context_.rpc_fanout = rpc;
-  sender_context_.rpc_fanout.fanout = true;
-  sender_context_.notifications.exchange = control::notify_test_exchange;
-  sender_context_.notifications.topic = control::notify_test_topic(settings.topic);
+  contexts_.reserve(settings.topics.size());
+  for (const test_places& at : settings.topics) {
+    contexts_.push_back({loop, *this, settings.timeout, at.rpc, at.rpc, at.notifications,
+                         static_cast<std::uint32_t>(contexts_.size())});
+    contexts_.back().rpc_fanout.fanout = true;
+  }
 }
 
 worker::~worker() {
@@ -47,9 +74,9 @@ worker::~worker() {
   }
 }
 
-void worker::add(agent_kind kind, std::string name, std::uint32_t number,
+void worker::add(const agent_description& agent, std::uint32_t number,
                  std::shared_ptr<output_file> file, bool shared, double phase) {
-  added_.push_back({kind, std::move(name), number, std::move(file), shared, phase});
+  added_.push_back({agent, number, std::move(file), shared, phase});
 }
 
 void worker::start() {
@@ -70,17 +97,17 @@ void worker::start() {
 }
 
 void worker::make(const added& a) {
+  const auto& [kind, name, topic] = a.agent;
   auto transport = settings_.make_transport(loop_);
   // What RPC agents alone used goes with them. Notifications that nobody has read stay queued.
-  transport->remove_declarations(a.kind == agent_kind::rpc_client ||
-                                 a.kind == agent_kind::rpc_server);
+  transport->remove_declarations(kind == agent_kind::rpc_client || kind == agent_kind::rpc_server);
   auto log = log_for(a);
-  if (a.kind == agent_kind::rpc_client || a.kind == agent_kind::notifier) {
+  if (kind == agent_kind::rpc_client || kind == agent_kind::notifier) {
     std::unique_ptr<sender> made;
-    if (a.kind == agent_kind::rpc_client) {
-      made = std::make_unique<rpc_client>(a.name, a.number, sender_context_, std::move(transport));
+    if (kind == agent_kind::rpc_client) {
+      made = std::make_unique<rpc_client>(name, a.number, contexts_[topic], std::move(transport));
     } else {
-      made = std::make_unique<notifier>(a.name, a.number, sender_context_, std::move(transport));
+      made = std::make_unique<notifier>(name, a.number, contexts_[topic], std::move(transport));
     }
     made->spread(a.phase);
     if (log) made->log_to(std::move(log));
@@ -88,13 +115,14 @@ void worker::make(const added& a) {
     return;
   }
   std::unique_ptr<receiver> made;
-  if (a.kind == agent_kind::rpc_server) {
-    made = std::make_unique<rpc_server>(a.name, a.number, loop_, *this, settings_.rpc_server,
+  const test_places& at = settings_.topics[topic];
+  if (kind == agent_kind::rpc_server) {
+    made = std::make_unique<rpc_server>(name, a.number, loop_, *this, at.rpc_server,
                                         std::move(transport));
   } else {
-    made = std::make_unique<listener>(a.name, a.number, *this, settings_.listener,
-                                      std::move(transport));
+    made = std::make_unique<listener>(name, a.number, *this, at.listener, std::move(transport));
   }
+  made->put_in(topic);
   if (log) made->log_to(std::move(log));
   made->keep_ledgers_in(ledger_room_);
   receivers_.push_back(std::move(made));
@@ -108,7 +136,7 @@ std::unique_ptr<message_log> worker::log_for(const added& a) {
     buffers_.emplace_back(a.file, std::make_unique<output_buffer>(a.file));
     found = std::prev(buffers_.end());
   }
-  return std::make_unique<message_log>(*found->second, a.name, a.shared);
+  return std::make_unique<message_log>(*found->second, a.agent.name, a.shared);
 }
 
 void worker::fail_unready(const std::string& no_trouble) {
@@ -133,32 +161,37 @@ std::string worker::trouble() const {
   return {};
 }
 
-void worker::run(agent_kind kind, std::shared_ptr<const test_plan> plan) {
+void worker::run(addressee of, std::shared_ptr<const test_plan> plan) {
   const bool audited = plan->details;
   const auto text = std::make_shared<message_text>(std::move(plan));
-  std::size_t& running = running_[index_of(kind)];
-  running = 0;
+  std::size_t& running = running_[index_of(of.kind)];
+  std::size_t started = 0;
   for (const auto& s : senders_) {
-    if (s->kind() == kind && s->run(text)) ++running;
+    if (is_one_of(*s, of) && s->run(text)) ++started;
   }
-  if (audited && running > 0) audit_.open(kind);
+  running += started;
+  if (!audited || started == 0) return;
+  // What another topic's run has begun goes on.
+  if (running == started || !audit_.is_open(of.kind)) audit_.open(of.kind);
 }
 
-void worker::cancel_run(agent_kind kind) {
+void worker::cancel_run(addressee of) {
   for (const auto& s : senders_) {
-    if (s->kind() == kind) s->cancel_run();
+    if (is_one_of(*s, of)) s->cancel_run();
   }
 }
 
-void worker::collect(agent_kind kind, const std::string& controller, std::uint64_t ticket) {
+void worker::collect(addressee from, const std::string& controller, std::uint64_t ticket) {
+  const agent_kind kind = from.kind;
   for (const auto& [file, buffer] : buffers_) buffer->flush();
   receiver* last = nullptr;
   for (const auto& r : receivers_) {
-    if (r->kind() == kind) last = r.get();
+    if (is_one_of(*r, from)) last = r.get();
   }
-  const bool audited = last != nullptr && control::is_native_controller(controller);
+  const bool audited =
+      last != nullptr && control::is_native_controller(controller) && audit_is_due(kind);
   for (const auto& r : receivers_) {
-    if (r->kind() != kind) continue;
+    if (!is_one_of(*r, from)) continue;
     report figures = r->collect(controller);
     // One agent's results carry the thread's figures, so that they count once.
     if (audited && r.get() == last) add_audit(figures, kind);
@@ -173,6 +206,14 @@ void worker::add_audit(report& to, agent_kind kind) {
   if (auto taken = audit_.take(kind)) {
     to.details.audit = std::make_shared<const control::audit_report>(std::move(*taken));
   }
+}
+
+bool worker::audit_is_due(agent_kind kind) {
+  const auto now = drivers::steady_clock::now();
+  drivers::time_point& last = audited_at_[index_of(kind)];
+  if (settings_.topics.size() > 1 && audit_.is_open(kind) && now - last < least_audit) return false;
+  last = now;
+  return true;
 }
 
 bool worker::audit_wanted(agent_kind kind) {
@@ -193,20 +234,26 @@ void worker::close(Agent& agent, drivers::duration limit) {
   agent.stop(limit, [this] { closed(); });
 }
 
-void worker::leave(agent_kind kind, drivers::duration limit) {
+void worker::leave(addressee who, drivers::duration limit) {
   for (const auto& s : senders_) {
-    if (s->kind() == kind) close(*s, limit);
+    if (is_one_of(*s, who)) close(*s, limit);
   }
   for (const auto& r : receivers_) {
-    if (r->kind() == kind) close(*r, limit);
+    if (is_one_of(*r, who)) close(*r, limit);
   }
-  end_audit(kind);
+  end_audit(who.kind);
 }
 
 /// A run that is cut short by this is never told to be done.
 void worker::end_audit(agent_kind kind) {
-  running_[index_of(kind)] = 0;
-  audit_.take(kind);
+  running_[index_of(kind)] =
+      static_cast<std::size_t>(std::count_if(senders_.begin(), senders_.end(), [&](const auto& s) {
+        return s->kind() == kind && in_a_run(*s);
+      }));
+  const bool serving = std::any_of(receivers_.begin(), receivers_.end(), [&](const auto& r) {
+    return r->kind() == kind && r->current() < receiver::state::failed;
+  });
+  if (running_[index_of(kind)] == 0 && !serving) audit_.take(kind);
 }
 
 control::link_counts worker::links() const {

@@ -9,6 +9,7 @@
 #include "drivers/loop.hpp"
 #include "drivers/transport.hpp"
 
+#include "agents/fleet_options.hpp"
 #include "agents/listener.hpp"
 #include "agents/measure/audit.hpp"
 #include "agents/measure/output_file.hpp"
@@ -26,14 +27,22 @@
 
 namespace ombt::agents {
 
+/// Where the tests of one topic happen.
+struct test_places {
+  drivers::target rpc;  ///< any test RPC server
+  drivers::target notifications;
+  rpc_server_settings rpc_server;
+  listener_settings listener;
+};
+/// Of a topic of this plan.
+test_places test_places_of(const fleet_plan& plan, const std::string& topic);
+
 /// What all workers of a process share; immutable while they run, and outlives them.
 struct worker_settings {
   /// Makes a transport to the bus under test.
   std::function<std::unique_ptr<drivers::transport>(drivers::loop&)> make_transport;
-  std::string topic;
+  std::vector<test_places> topics;  ///< one at least
   drivers::duration timeout = std::chrono::seconds{60};
-  rpc_server_settings rpc_server;
-  listener_settings listener;
   std::size_t ledger_bytes = std::size_t{512} << 20;  ///< for the ledgers of a thread's receivers
 };
 
@@ -59,19 +68,20 @@ class worker final : public sender_owner, public receiver_owner, public drivers:
   /// Adds an agent; before start(). `file` is where its lines go, empty: nowhere; `shared` says
   /// that other agents write there too; `phase` is where between two messages of an even schedule
   /// its own begin.
-  void add(wire::control::agent_kind kind, std::string name, std::uint32_t number,
-           std::shared_ptr<output_file> file, bool shared, double phase);
+  void add(const agent_description& agent, std::uint32_t number, std::shared_ptr<output_file> file,
+           bool shared, double phase);
 
   /// Makes all agents and has them listen, or connect if they only send.
   void start();
   /// Has agent_failed told of every agent that is not ready, with its last trouble or these words.
   void fail_unready(const std::string& no_trouble);
 
-  void run(wire::control::agent_kind kind, std::shared_ptr<const test_plan> plan);
-  void cancel_run(wire::control::agent_kind kind);
-  void collect(wire::control::agent_kind kind, const std::string& controller, std::uint64_t ticket);
-  /// The agents of a kind close and are gone.
-  void leave(wire::control::agent_kind kind, drivers::duration limit);
+  // Of a kind, in a topic.
+  void run(addressee of, std::shared_ptr<const test_plan> plan);
+  void cancel_run(addressee of);
+  void collect(addressee from, const std::string& controller, std::uint64_t ticket);
+  /// The agents close and are gone.
+  void leave(addressee who, drivers::duration limit);
   /// Why an agent does not listen now, or has not reached the bus yet; empty: nothing is amiss.
   std::string trouble() const;
   /// What the links of all agents have counted since the start.
@@ -81,8 +91,7 @@ class worker final : public sender_owner, public receiver_owner, public drivers:
 
  private:
   struct added {
-    wire::control::agent_kind kind;
-    std::string name;
+    agent_description agent;
     std::uint32_t number;
     std::shared_ptr<output_file> file;
     bool shared;
@@ -95,6 +104,7 @@ class worker final : public sender_owner, public receiver_owner, public drivers:
   void arm(timer which);
   void add_audit(report& to, wire::control::agent_kind kind);
   bool audit_wanted(wire::control::agent_kind kind);
+  bool audit_is_due(wire::control::agent_kind kind);
   void end_audit(wire::control::agent_kind kind);
   template <class Agent>
   void close(Agent& agent, drivers::duration limit);
@@ -110,7 +120,7 @@ class worker final : public sender_owner, public receiver_owner, public drivers:
   drivers::loop& loop_;
   const worker_settings& settings_;
   worker_events& events_;
-  sender_context sender_context_;
+  std::vector<sender_context> contexts_;  ///< of each topic
   wire::control::ledger_room ledger_room_;
   std::vector<added> added_;
   std::vector<std::pair<std::shared_ptr<output_file>, std::unique_ptr<output_buffer>>> buffers_;
@@ -125,6 +135,7 @@ class worker final : public sender_owner, public receiver_owner, public drivers:
     int quiet = 0;  ///< seconds since
   };
   std::array<last_arrival, wire::control::agent_kinds.size()> arrivals_{};
+  std::array<drivers::time_point, wire::control::agent_kinds.size()> audited_at_{};
   std::size_t closing_ = 0;  ///< agents that are
   std::function<void()> stopped_;
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/bus_session.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace ombt::controller {
@@ -19,8 +20,7 @@ bus_session::bus_session(drivers::loop& loop, std::unique_ptr<drivers::transport
       transport_{std::move(transport)},
       machine_{std::move(machine)},
       changed_{std::move(changed)},
-      closed_{std::move(closed)},
-      own_{machine_.own_address()} {}
+      closed_{std::move(closed)} {}
 
 bus_session::~bus_session() {
   if (timer_ != 0) loop_.cancel_timer(timer_);
@@ -28,11 +28,16 @@ bus_session::~bus_session() {
 
 void bus_session::start() {
   transport_->remove_declarations(true);
-  drivers::target at;
-  at.exchange = own_.exchange;
-  at.topic = own_.topic;
-  at.server = own_.server;
-  listener_ = transport_->listen(at, drivers::serve_options{}, *this);
+  listened_.resize(machine_.what().topic_count());
+  for (std::uint32_t topic = 0; topic < machine_.what().topic_count(); ++topic) {
+    const wire::control::reply_address own = machine_.address_in(topic);
+    drivers::target at;
+    at.exchange = own.exchange;
+    at.topic = own.topic;
+    at.server = own.server;
+    listeners_.push_back(transport_->listen(at, drivers::serve_options{}, *this));
+    topic_of_.emplace(listeners_.back().get(), topic);
+  }
   pump();
 }
 
@@ -76,13 +81,15 @@ void bus_session::send(const action& what) {
   message.context_json = "{}";
   drivers::call_options options;
   if (what.method == method::self_ready) {
-    to.topic = own_.topic;
-    to.server = own_.server;
+    wire::control::reply_address own = machine_.address_in(what.topic);
+    to.topic = std::move(own.topic);
+    to.server = std::move(own.server);
     options.timeout = session::self_ready_timeout;
     transport_->call(to, message, options, *this, what.tag);
     return;
   }
-  to.topic = wire::control::agent_topic(what.to, machine_.what().topic, machine_.what().unique);
+  to.topic = wire::control::agent_topic(what.to, machine_.what().topic_at(what.topic),
+                                        machine_.what().unique);
   to.fanout = true;
   options.timeout = machine_.what().timeout;
   transport_->cast(to, message, options, *this, what.tag);
@@ -110,7 +117,7 @@ void bus_session::on_request(drivers::listener& from, const drivers::incoming_re
     wire::control::client_pong_request pong;
     if (!read_client_pong_args(request.args, pong, why)) return refuse(from, request, why);
     from.reply(request.id, "true");
-    machine_.on_pong(pong, now());
+    machine_.on_pong(pong, now(), topic_of_.at(&from));
     pump();
     return;
   }
@@ -118,7 +125,7 @@ void bus_session::on_request(drivers::listener& from, const drivers::incoming_re
     wire::control::client_result_request result;
     if (!read_client_result_args(request.args, result, why)) return refuse(from, request, why);
     from.reply(request.id, "null");
-    machine_.on_result(result, now());
+    machine_.on_result(result, now(), topic_of_.at(&from));
     pump();
     return;
   }
@@ -126,9 +133,12 @@ void bus_session::on_request(drivers::listener& from, const drivers::incoming_re
   from.fail(request.id, wire::oslo::no_such_method(request.method));
 }
 
-void bus_session::on_listening(drivers::listener&) {
+void bus_session::on_listening(drivers::listener& which) {
   lost_contact_.clear();
-  machine_.on_listening(now());
+  listened_[topic_of_.at(&which)] = true;
+  if (std::find(listened_.begin(), listened_.end(), false) == listened_.end()) {
+    machine_.on_listening(now());
+  }
   pump();
 }
 
@@ -158,7 +168,7 @@ void bus_session::on_timer(std::uint64_t tag) {
   }
   // Completions of what is cancelled here come back into a finished session, which ignores them.
   transport_->close(close_limit, [this] {
-    listener_.reset();
+    listeners_.clear();
     transport_.reset();
     if (closed_) closed_();
   });

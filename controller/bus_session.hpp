@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 // A controller session on the control bus: carries what the state machine wants sent to a
-// transport, and what comes in to the state machine. Serves the controller's own address
-// (self_ready, client_pong, client_result). Owns its transport. Everything on the loop's thread.
+// transport, and what comes in to the state machine. Serves the controller's own address, one a
+// topic (self_ready, client_pong, client_result). Owns its transport. Everything on the loop's
+// thread.
 
 #include "drivers/loop.hpp"
 #include "drivers/transport.hpp"
@@ -12,6 +13,8 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <unordered_map>
+#include <vector>
 
 namespace ombt::controller {
 
@@ -46,7 +49,7 @@ class bus_session final : private drivers::request_handler,
   enum timer : std::uint64_t { session_timer = 1, linger_timer = 2 };
 
   void on_request(drivers::listener& from, const drivers::incoming_request& request) override;
-  void on_listening(drivers::listener&) override;
+  void on_listening(drivers::listener& which) override;
   void on_listener_error(drivers::listener&, error_code error, std::string_view detail,
                          bool final) override;
   void on_complete(std::uint64_t tag, const drivers::outcome& result) override;
@@ -59,11 +62,12 @@ class bus_session final : private drivers::request_handler,
 
   drivers::loop& loop_;
   std::unique_ptr<drivers::transport> transport_;
-  std::unique_ptr<drivers::listener> listener_;
+  std::vector<std::unique_ptr<drivers::listener>> listeners_;  ///< of each topic
+  std::unordered_map<const drivers::listener*, std::uint32_t> topic_of_;
+  std::vector<bool> listened_;  ///< of each topic: it has, once
   session machine_;
   std::function<void()> changed_;
   std::function<void()> closed_;
-  wire::control::reply_address own_;
   drivers::loop::timer_id timer_ = 0;
   std::optional<time_point> timer_at_;
   std::string lost_contact_;

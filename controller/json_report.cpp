@@ -3,6 +3,7 @@
 
 #include "controller/load_options.hpp"
 #include "controller/text_report.hpp"
+#include "controller/topics_text.hpp"
 #include "controller/verdict.hpp"
 
 #include <nlohmann/json.hpp>
@@ -181,10 +182,11 @@ json audit_of(const outcome& found, const audit_limits& limits) {
   return out;
 }
 
-json agent_of(const agent_record& agent, bool with_results) {
+json agent_of(const plan& what, const agent_record& agent, bool with_results) {
   json out;
   out["kind"] = std::string{wire_name(agent.kind)};
   out["name"] = agent.name;
+  out["topic"] = what.topic_at(agent.topic);
   const auto parsed = wire::control::parse_agent_name(agent.name);
   out["host"] = parsed ? json(std::string{parsed->host}) : json(nullptr);
   out["process"] = parsed ? json(parsed->pid) : json(nullptr);
@@ -257,6 +259,39 @@ json load_of(const plan& what) {
   return out;
 }
 
+json side_of_topic(const topic_side& s, std::uint32_t agents) {
+  json out = {{"agents", agents},
+              {"messages_ok", s.results.msgs_ok},
+              {"messages_failed", s.results.msgs_fail},
+              {"throughput_per_second", optional_number(s.results.throughput())}};
+  for (const double p : reported_percentiles) {
+    out[percentile_key(p)] = optional_number(percentile_ms(s, p));
+  }
+  out["max_ms"] = optional_number(s.results.latency.max);
+  return out;
+}
+
+json topics_of(const plan& what, const outcome& found) {
+  json out = json::array();
+  const auto test = test_of(what.what);
+  for (std::size_t i = 0; i < what.topics.size(); ++i) {
+    const topic_figures& topic = found.topics[i];
+    json entry = {{"topic", what.topics[i]}, {"agent_counts", json::object()}};
+    for (const agent_kind kind : agent_kinds) {
+      entry["agent_counts"][std::string{wire_name(kind)}] = topic.count(kind);
+    }
+    if (test) {
+      entry["clients"] = side_of_topic(topic.clients, topic.count(client_kind(*test)));
+      entry["servers"] = side_of_topic(topic.servers, topic.count(server_kind(*test)));
+      entry["messages_expected"] = topic.expected;
+      entry["messages_received"] = topic.received();
+      entry["ledger"] = found.ledger ? counts_of(topic.ledger) : json(nullptr);
+    }
+    out.push_back(std::move(entry));
+  }
+  return out;
+}
+
 json lines_of(const std::vector<ledger_line>& lines, bool with_lost) {
   json out = json::array();
   for (const ledger_line& line : lines) {
@@ -290,9 +325,11 @@ json ledger_of(const ledger_summary& ledger) {
   return out;
 }
 
-json agents_of(const outcome& found, bool with_results) {
+json agents_of(const plan& what, const outcome& found, bool with_results) {
   json out = json::array();
-  for (const agent_record& agent : found.agents) out.push_back(agent_of(agent, with_results));
+  for (const agent_record& agent : found.agents) {
+    out.push_back(agent_of(what, agent, with_results));
+  }
   return out;
 }
 
@@ -304,6 +341,7 @@ std::string text_of(const json& of, int indent) {
 json options_of(const plan& what) {
   json out;
   out["topic"] = what.topic;
+  out["topics"] = what.topics.empty() ? json(nullptr) : json(what.topics.size());
   out["unique"] = what.unique;
   out["timeout"] = seconds(what.timeout);
   out["idle"] = seconds(what.idle);
@@ -364,18 +402,21 @@ std::string json_report(const report_header& header, const plan& what, const out
     out["bus_processes"] = bus_processes_of(found.bus);
     out["bus_notes"] = found.bus.notes;
   }
+  out["topics"] = topics_of(what, found);
   out["ignored"] = {{"foreign_results", found.foreign_results},
                     {"duplicate_pongs", found.duplicate_pongs},
                     {"malformed_requests", found.malformed_requests},
                     {"agents_refused", found.agents_refused}};
-  out["agents"] = agents_of(found, test_of(what.what).has_value());
+  out["agents"] = agents_of(what, found, test_of(what.what).has_value());
   return text_of(out, 2);
 }
 
 std::string agent_lines(const plan& what, const outcome& found) {
   const bool with_results = test_of(what.what).has_value();
   std::string out;
-  for (const agent_record& agent : found.agents) out += text_of(agent_of(agent, with_results), -1);
+  for (const agent_record& agent : found.agents) {
+    out += text_of(agent_of(what, agent, with_results), -1);
+  }
   return out;
 }
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <tuple>
 #include <vector>
 
 namespace ombt::controller {
@@ -31,6 +32,10 @@ struct ledger_counts {
   /// Each message succeeded and arrived once.
   bool clean() const noexcept { return sent == delivered && extra_copies == 0; }
   void add(const ledger_counts& other) noexcept;
+  /// The worst first: lost (or perhaps lost), more than once, failed.
+  auto badness() const noexcept {
+    return std::tuple{lost + unknown, duplicated, extra_copies, failed};
+  }
 };
 
 /// The counts of one client or, in a fanout, of one receiver.
@@ -38,6 +43,25 @@ struct ledger_line {
   std::string name;
   ledger_counts counts;
   std::string lost;  ///< of a client: sequence numbers ("3, 17-20, …")
+};
+
+/// What a ledger cannot say, and why.
+struct ledger_gaps {
+  std::uint64_t clients_without = 0;
+  std::uint64_t clients_contradicting = 0;
+  std::uint64_t sent_without = 0;  ///< by these
+  std::uint64_t receivers_without = 0;
+  std::uint64_t arrived_there = 0;
+  std::uint64_t receivers_missed = 0;
+  std::uint64_t reports_contradicting = 0;
+  std::uint64_t unidentified = 0;
+  std::uint64_t not_kept = 0;
+  std::uint64_t joined_unplaced = 0;
+  std::uint64_t strangers = 0;  ///< clients that sent no results
+  std::uint64_t of_strangers = 0;
+
+  void add(const ledger_gaps& other) noexcept;
+  std::vector<std::string> texts() const;
 };
 
 struct ledger_summary {

@@ -10,6 +10,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -49,6 +50,8 @@ constexpr const char* examples =
     "  it that do not count; and one that grows:\n"
     "    ombt-controller rpc-call --rate 1000 --duration 30s --warmup 5s\n"
     "    ombt-controller rpc-call --ramp 100:5000:2m --arrivals poisson\n"
+    "  A hundred topics at the same time, a client and a server each:\n"
+    "    ombt-controller --topics 100 rpc-call --calls 1000\n"
     "  Who is there?\n"
     "    ombt-controller status --url rabbit://localhost\n"
     "\n"
@@ -91,6 +94,11 @@ void add_common_options(CLI::App& app, settings& s) {
   app.add_option("--topic", s.topic, "agents and controllers of the same topic find each other")
       ->type_name("T")
       ->capture_default_str();
+  app.add_option("--topics", s.topics,
+                 "a run over N topics at the same time, T-0 to T-<N - 1> (T: \"topic\" unless "
+                 "--topic is given), with agents in each, as ombt-agent --topics has them; a rate "
+                 "is of all of them together")
+      ->type_name("N");
   app.add_flag("--unique", s.unique, "the agents were started with --unique");
   app.add_option("--timeout", s.timeout,
                  "seconds that agents may be silent in each phase; native clients at work are not")
@@ -215,6 +223,7 @@ int print_agent_options(const settings& given) {
     return ombt::controller::exit_configuration;
   }
   std::printf("%s\n--topic\n%s\n", given.task.c_str(), given.topic.c_str());
+  if (given.topics) std::printf("--topics\n%d\n", *given.topics);
   if (given.unique) std::printf("--unique\n");
   if (!given.control_url.empty()) std::printf("--control\n%s\n", given.control_url.c_str());
   if (!given.oslo_config.empty()) std::printf("--oslo-config\n%s\n", given.oslo_config.c_str());
@@ -236,7 +245,7 @@ std::string what_names_a_place(const settings& given) {
 }
 
 int run(const CLI::App& app, const CLI::App& chosen, const settings& given,
-        const embedded_agents& agents) {
+        embedded_agents agents) {
   const bool test = chosen.get_option_no_throw(clients_option) != nullptr;
   bool named = true;
   try {
@@ -244,7 +253,13 @@ int run(const CLI::App& app, const CLI::App& chosen, const settings& given,
   } catch (const ombt::configuration_error&) {
     // The file; run_controller() says what is wrong with it.
   }
-  if (test && !named) return ombt::tools::run_embedded(given, agents);
+  if (test && !named) {
+    // One a topic, where nothing else is asked for.
+    const int least = given.topics.value_or(0);
+    if (chosen.count(clients_option) == 0) agents.clients = std::max(agents.clients, least);
+    if (chosen.count(servers_option) == 0) agents.servers = std::max(agents.servers, least);
+    return ombt::tools::run_embedded(given, agents);
+  }
   for (const char* option : {clients_option, servers_option}) {
     if (!test || chosen.count(option) == 0) continue;
     return ombt::tools::refuse_command_line(
@@ -290,6 +305,7 @@ int main(int argc, char** argv) {
     return *status;
   }
   ombt::tools::mask_command_line(argc, argv);
+  if (given.topics && app.count("--topic") == 0) given.topic = ombt::wire::control::usual_stem;
   const CLI::App* const chosen = app.get_subcommands().front();
   given.task = chosen->get_name();
   if (agent_options) return print_agent_options(given);

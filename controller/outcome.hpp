@@ -8,6 +8,7 @@
 
 #include "controller/ledger_summary.hpp"
 #include "controller/plan.hpp"
+#include "controller/topic_figures.hpp"
 #include "controller/watch/bus_watch.hpp"
 
 #include <array>
@@ -24,6 +25,7 @@ namespace ombt::controller {
 struct agent_record {
   wire::control::agent_kind kind = wire::control::agent_kind::rpc_client;
   std::string name;
+  std::uint32_t topic = 0;          ///< its place among the plan's
   bool answered_roll_call = false;  ///< false: heard of by its results only
   bool native = false;              ///< its pongs say what it works on
   bool missing = false;             ///< waited for in vain
@@ -67,8 +69,9 @@ struct side {
 struct outcome {
   /// Set if the task could not be done at all: one line, no report.
   std::string failure;
-  bool connected = false;            ///< the control bus answered
-  std::vector<agent_record> agents;  ///< in the order in which they were heard of
+  bool connected = false;             ///< the control bus answered
+  std::vector<agent_record> agents;   ///< in the order in which they were heard of
+  std::vector<topic_figures> topics;  ///< of each of the plan's; one at least, of a session
   /// Of a test.
   side clients;
   side servers;

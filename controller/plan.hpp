@@ -4,8 +4,11 @@
 // Plain data; the session reads it, settings.hpp makes it from options.
 
 #include "wire/control/messages.hpp"
+#include "wire/control/topics.hpp"
 
+#include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -50,7 +53,8 @@ struct audit_limits {
 
 struct plan {
   task what = task::rpc_call;
-  std::string topic = "test-topic";
+  std::string topic{wire::control::usual_topic};
+  std::vector<std::string> topics;  ///< of --topics; empty: `topic` alone
   bool unique = false;
   wire::control::test_parameters parameters;
   /// The rates of parameters.load are of each client, not of all together.
@@ -68,6 +72,10 @@ struct plan {
   std::vector<expectation> expect;
   audit_limits audit;
 
+  std::size_t topic_count() const noexcept { return std::max<std::size_t>(1, topics.size()); }
+  const std::string& topic_at(std::size_t place) const noexcept {
+    return topics.empty() ? topic : topics[place];
+  }
   /// True if the task cannot do without agents of that kind. Tasks without a test need none, and
   /// what they expect counts all kinds.
   bool needs(wire::control::agent_kind kind) const noexcept;

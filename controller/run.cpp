@@ -117,7 +117,7 @@ outcome run_session(const checked_settings& checked) {
   const std::string_view hex = wire::oslo::view(id);
   const wire::control::reply_address own{
       std::string{wire::control::control_exchange},
-      wire::control::controller_topic(checked.what.topic),
+      wire::control::controller_topic(checked.what.topic_at(checked.what.topic_count() - 1)),
       wire::control::controller_name(checked.what.topic, host_name(), ::getpid(), hex)};
   if (own.topic.size() + 1 + own.server.size() > wire::control::name_limit) {
     throw configuration_error("--topic and the name of this host are too long together");

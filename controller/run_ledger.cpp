@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/run_ledger.hpp"
 
-#include "controller/session_text.hpp"
-
 #include <algorithm>
 #include <bit>
-#include <tuple>
 #include <utility>
 
 namespace ombt::controller {
@@ -91,18 +88,13 @@ void settle(ledger_counts& counts, std::uint64_t unplaced) {
   counts.lost -= counts.unknown;
 }
 
-/// The worst first: lost (or perhaps lost), more than once, failed.
-auto badness(const ledger_counts& c) {
-  return std::tuple{c.lost + c.unknown, c.duplicated, c.extra_copies, c.failed};
-}
-
 template <class Entry>
 void keep_worst(std::vector<Entry>& entries) {
   const auto most = std::min(entries.size(), ledger_summary::lines_limit);
   std::partial_sort(entries.begin(), entries.begin() + static_cast<std::ptrdiff_t>(most),
                     entries.end(), [](const Entry& a, const Entry& b) {
-                      return badness(a.counts) > badness(b.counts) ||
-                             (badness(a.counts) == badness(b.counts) && a.at < b.at);
+                      return a.counts.badness() > b.counts.badness() ||
+                             (a.counts.badness() == b.counts.badness() && a.at < b.at);
                     });
   entries.resize(most);
 }
@@ -279,41 +271,29 @@ void run_ledger::list_receivers(ledger_summary& out, const name_of_agent& name_o
   for (const suspect& s : wrong) out.receivers_wrong.push_back({name_of(s.at), s.counts, {}});
 }
 
-std::vector<std::string> run_ledger::gaps() const {
-  std::vector<std::string> out;
-  const auto tell = [&](std::uint64_t count, std::string_view noun, std::string_view what) {
-    if (count > 0) out.push_back(count_text(count, noun) + std::string{what});
-  };
-  tell(clients_without_, "client", " without a ledger, as Python ones are");
-  tell(clients_contradicting_, "client", " with a ledger that contradicts its results");
-  tell(sent_without_, "message", " sent by these, which the ledger does not know");
-  std::uint64_t without = 0;
-  std::uint64_t at_these = 0;
-  std::uint64_t missed = 0;
-  for (const auto& [agent, r] : receivers_) {
-    without += r.without ? 1 : 0;
-    at_these += r.without ? r.arrived : 0;
-    missed += r.missed && !r.without ? 1 : 0;
-  }
-  tell(without, "receiver", " without a ledger, as Python ones are");
-  tell(at_these, "message", " arrived there: whose is not known");
-  tell(missed, "receiver", " that did not answer: what arrived there is not known");
-  tell(reports_contradicting_, "report", " of receivers with more in the ledger than arrived");
-  tell(unidentified_, "message", " arrived with an id that no test message has");
-  tell(not_kept_, "message", " found no room in the ledger");
-  tell(joined_unplaced_, "message", " arrived at receivers that came during the run");
-  std::uint64_t strangers = 0;
-  std::uint64_t theirs = 0;
+ledger_gaps run_ledger::gaps() const {
+  ledger_gaps out;
+  out.clients_without = clients_without_;
+  out.clients_contradicting = clients_contradicting_;
+  out.sent_without = sent_without_;
+  out.reports_contradicting = reports_contradicting_;
+  out.unidentified = unidentified_;
+  out.not_kept = not_kept_;
+  out.joined_unplaced = joined_unplaced_;
   const auto count_strangers = [&](const deliveries_by_client& all) {
     for (const auto& [id, had] : all) {
       if (client_at_.contains(id)) continue;
-      ++strangers;
-      theirs += had.arrivals();
+      ++out.strangers;
+      out.of_strangers += had.arrivals();
     }
   };
   count_strangers(had_);
-  for (const auto& [agent, r] : receivers_) count_strangers(r.had);
-  if (strangers > 0) tell(theirs, "message", " arrived of clients that sent no results");
+  for (const auto& [agent, r] : receivers_) {
+    out.receivers_without += r.without ? 1 : 0;
+    out.arrived_there += r.without ? r.arrived : 0;
+    out.receivers_missed += r.missed && !r.without ? 1 : 0;
+    count_strangers(r.had);
+  }
   return out;
 }
 
@@ -323,7 +303,7 @@ ledger_summary run_ledger::summary(const name_of_agent& name_of) const {
   list_clients(out, name_of);
   if (fanout_) list_receivers(out, name_of);
   out.failed_by_kind.insert(failed_kinds_.errors.begin(), failed_kinds_.errors.end());
-  out.gaps = gaps();
+  out.gaps = gaps().texts();
   return out;
 }
 

@@ -46,6 +46,7 @@ class run_ledger {
   bool any() const noexcept { return !clients_.empty(); }
   /// The counts of all clients so far.
   ledger_counts counts() const;
+  ledger_gaps gaps() const;
   /// Everything; names are asked for where they are told.
   ledger_summary summary(const name_of_agent& name_of) const;
 
@@ -73,7 +74,6 @@ class run_ledger {
   ledger_counts counts_of(const client& c, wire::control::sequence_set* lost = nullptr) const;
   void list_clients(ledger_summary& out, const name_of_agent& name_of) const;
   void list_receivers(ledger_summary& out, const name_of_agent& name_of) const;
-  std::vector<std::string> gaps() const;
 
   bool fanout_;
   wire::control::ledger_room room_;

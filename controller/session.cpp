@@ -42,7 +42,8 @@ session::session(plan what, wire::control::reply_address own, std::string run_id
       warm_up_id_{run_id_ + "-warm-up"},
       warming_up_{plan_.warmup > 0},
       ends_when_quiet_{plan_.expect.empty()},
-      ledger_{plan_.what == task::rpc_fanout} {
+      ledger_{plan_.what == task::rpc_fanout, plan_.topic_count()} {
+  outcome_.topics.resize(plan_.topic_count());
   enter(phase::connecting, now);
 }
 
@@ -71,10 +72,10 @@ bool session::next_action(action& out) {
   return true;
 }
 
-void session::send(purpose why, method m, agent_kind to, std::string args) {
+void session::send(purpose why, method m, agent_kind to, std::string args, std::uint32_t topic) {
   const std::uint64_t tag = next_tag_++;
   pending_.emplace(tag, why);
-  actions_.push_back({tag, m, to, std::move(args)});
+  actions_.push_back({tag, m, to, std::move(args), topic});
 }
 
 std::optional<time_point> session::next_deadline() const noexcept {
@@ -176,7 +177,7 @@ void session::check_self() {
   if (self_check_pending_) return;
   self_check_pending_ = true;
   ++self_tries_;
-  send(purpose::self_check, method::self_ready, agent_kind::rpc_client);
+  send(purpose::self_check, method::self_ready, agent_kind::rpc_client, "{}", self_checked_);
 }
 
 void session::on_complete(std::uint64_t tag, error_code error, std::string_view detail,
@@ -191,7 +192,10 @@ void session::on_complete(std::uint64_t tag, error_code error, std::string_view 
     case purpose::self_check:
       self_check_pending_ = false;
       if (phase_ != phase::connecting) return;
-      if (!error) {
+      if (!error && ++self_checked_ < plan_.topic_count()) {
+        self_tries_ = 0;
+        check_self();
+      } else if (!error) {
         outcome_.connected = true;
         enter(phase::roll_call, now);
         // A test that expects agents has no quiet time to wait for.
@@ -228,13 +232,15 @@ void session::on_complete(std::uint64_t tag, error_code error, std::string_view 
     case purpose::run:
       // A send that failed may have been delivered all the same: a result says so.
       if (phase_ == phase::running && error && outcome_.clients.results.empty()) {
-        fail("run_test could not be sent: " + bus_error_);
+        const std::string what = "run_test could not be sent: " + bus_error_;
+        // Other topics' clients may have begun.
+        return plan_.topic_count() > 1 ? cancel(what, now) : fail(what);
       }
       return;
     case purpose::look:
       return;
     case purpose::cancel:
-      if (phase_ == phase::stopping) finish();
+      if (phase_ == phase::stopping && --casts_pending_ == 0) finish();
       return;
     case purpose::poll:
       if (phase_ == phase::polling && error) retry_at_ = now + retry_pause;
@@ -251,11 +257,8 @@ void session::ping_all(time_point now) {
   retry_at_.reset();
   ping_failed_ = false;
   ++pings_;
-  std::string args;
-  wire::control::append_reply_addr_args(args, own_);
   for (const agent_kind kind : agent_kinds) {
-    send(purpose::ping, method::client_ping, kind, args);
-    ++casts_pending_;
+    casts_pending_ += ask_all(purpose::ping, method::client_ping, kind);
   }
   if (!ends_when_quiet_) {
     // An agent that starts later has not heard the first question.
@@ -264,12 +267,13 @@ void session::ping_all(time_point now) {
   }
 }
 
-std::string session::key_of(agent_kind kind, const std::string& name) {
-  return std::string(1, static_cast<char>('0' + static_cast<int>(kind))) + name;
+std::string session::key_of(agent_kind kind, const std::string& name, std::uint32_t topic) {
+  return std::to_string(topic) + static_cast<char>('A' + static_cast<int>(kind)) + name;
 }
 
-agent_record* session::find_or_add(agent_kind kind, const std::string& name, bool pong) {
-  const std::string key = key_of(kind, name);
+agent_record* session::find_or_add(agent_kind kind, const std::string& name, std::uint32_t topic,
+                                   bool pong) {
+  const std::string key = key_of(kind, name, topic);
   if (const auto known = index_.find(key); known != index_.end()) {
     agent_record& agent = outcome_.agents[known->second];
     if (pong && ++states_[known->second].pongs > pings_) ++outcome_.same_names[agent.name];
@@ -288,16 +292,19 @@ agent_record* session::find_or_add(agent_kind kind, const std::string& name, boo
   states_.emplace_back();
   outcome_.agents.back().kind = kind;
   outcome_.agents.back().name = name;
+  outcome_.agents.back().topic = topic;
   if (pong) states_.back().pongs = 1;
   return &outcome_.agents.back();
 }
 
-void session::on_pong(const wire::control::client_pong_request& pong, time_point now) {
-  if (phase_ == phase::running) return on_sign(pong, now);
+void session::on_pong(const wire::control::client_pong_request& pong, time_point now,
+                      std::uint32_t topic) {
+  if (phase_ == phase::running) return on_sign(pong, now, topic);
   // Once run_test is out, a new agent may or may not have got it: its results will tell.
   if (phase_ != phase::roll_call && phase_ != phase::resetting) return;
-  agent_record* agent = find_or_add(pong.kind, pong.name, true);
+  agent_record* agent = find_or_add(pong.kind, pong.name, topic, true);
   if (agent == nullptr) return;
+  ++outcome_.topics[topic].agents[static_cast<std::size_t>(pong.kind)];
   agent->answered_roll_call = true;
   agent->native = pong.run.has_value();
   last_news_ = now;
@@ -324,24 +331,15 @@ void session::after_roll_call(time_point now) {
   if (plan_.what == task::shutdown) {
     enter(phase::leaving, now);
     for (const agent_kind kind : agent_kinds) {
-      send(purpose::shutdown, method::shutdown, kind);
-      ++casts_pending_;
+      for (std::uint32_t topic = 0; topic < plan_.topic_count(); ++topic) {
+        send(purpose::shutdown, method::shutdown, kind, "{}", topic);
+        ++casts_pending_;
+      }
     }
     return;
   }
   const auto test = *test_of(plan_.what);
-  std::string missing;
-  for (const agent_kind kind :
-       {wire::control::client_kind(test), wire::control::server_kind(test)}) {
-    if (outcome_.count(kind) > 0) continue;
-    const bool client = kind == wire::control::client_kind(test);
-    if (!missing.empty()) missing += "; ";
-    missing += "No " + std::string{wire_name(kind)} + (client ? " clients" : " servers") +
-               " visible: no " + std::string{words(kind)} + " answered on topic " +
-               wire::control::agent_topic(kind, plan_.topic, plan_.unique) + " (exchange " +
-               std::string{wire::control::control_exchange} + ") within " +
-               seconds_text(waited(now));
-  }
+  std::string missing = missing_kinds(now);
   if (missing.empty()) missing = not_native();
   if (!missing.empty()) return fail(missing);
   enter(phase::resetting, now);
@@ -371,10 +369,8 @@ void session::ask_servers(time_point now) {
   // Whoever is silent for long is asked again: the question may be lost with a connection.
   retry_at_ = now + retry_gap_;
   retry_gap_ *= 2;
-  std::string args;
-  wire::control::append_reply_addr_args(args, own_);
-  send(phase_ == phase::polling ? purpose::poll : purpose::reset, method::get_server_results,
-       servers, std::move(args));
+  ask_all(phase_ == phase::polling ? purpose::poll : purpose::reset, method::get_server_results,
+          servers);
 }
 
 void session::take(agent_record& from, side& into,
@@ -396,12 +392,18 @@ void session::take(agent_record& from, side& into,
     from.results.merge(without);
   }
   const auto number = static_cast<std::size_t>(&from - outcome_.agents.data());
-  if (&into == &outcome_.clients) {
-    ledger_.add_client(number, result.results, result.details);
+  const bool client = &into == &outcome_.clients;
+  topic_side& of_topic =
+      client ? outcome_.topics[from.topic].clients : outcome_.topics[from.topic].servers;
+  of_topic.results.merge(result.results);
+  run_ledger& ledger = ledger_.of(from.topic);
+  if (client) {
+    ledger.add_client(number, result.results, result.details);
   } else {
-    ledger_.add_receiver(number, result.results, result.details, !from.answered_roll_call);
+    ledger.add_receiver(number, result.results, result.details, !from.answered_roll_call);
   }
   if (!result.has_details) return;
+  if (!plan_.topics.empty()) of_topic.latency.merge(result.details.latency);
   ++from.reports_with_details;
   into.latency.merge(result.details.latency);
   into.links.merge(result.details.links);
@@ -416,7 +418,8 @@ void session::take(agent_record& from, side& into,
   }
 }
 
-void session::on_result(const wire::control::client_result_request& result, time_point now) {
+void session::on_result(const wire::control::client_result_request& result, time_point now,
+                        std::uint32_t topic) {
   const auto test = test_of(plan_.what);
   const bool from_client = test && result.kind == wire::control::client_kind(*test);
   const bool from_server = test && result.kind == wire::control::server_kind(*test);
@@ -428,7 +431,7 @@ void session::on_result(const wire::control::client_result_request& result, time
     ++outcome_.foreign_results;
     return;
   }
-  agent_record* agent = find_or_add(result.kind, result.name, false);
+  agent_record* agent = find_or_add(result.kind, result.name, topic, false);
   if (agent == nullptr) return;
   agent_state& state = states_[static_cast<std::size_t>(agent - outcome_.agents.data())];
   if (phase_ != phase::resetting) {
@@ -480,14 +483,12 @@ void session::end_round_if_complete(time_point now) {
   if (!round_open_ || waiting_ > 0) return;
   round_open_ = false;
   outcome_.polled = true;
-  const auto& received = outcome_.servers.results;
-  const std::uint64_t arrived = received.msgs_ok + received.msgs_fail;
   // Of what failed nobody knows whether it arrived: until all of it is there or nothing more comes.
   // By numbers alone a copy too many stands for a failed one.
-  const auto failed = copies(outcome_.clients.results.msgs_fail);
-  const bool settled = failed == 0 || round_seen_ == 0 ||
-                       (!ledger_.any() && arrived >= expected_messages() + failed);
-  if (arrived >= expected_messages() && settled && ledger_.counts().lost == 0) {
+  const bool any_failed = outcome_.clients.results.msgs_fail > 0;
+  const bool settled =
+      !any_failed || round_seen_ == 0 || (!ledger_.any() && unaccounted(true) == 0);
+  if (unaccounted() == 0 && settled && ledger_.counts().lost == 0) {
     return end_polling(true, now);
   }
   if (round_seen_ == 0)

@@ -27,6 +27,10 @@
 // call. With a warm-up running, settling and polling come twice: what came in the first time is
 // forgotten when it is polled, and the run that counts begins, under an id of its own.
 //
+// Over several topics (plan.topics) all of it is one session: what is sent to agents goes to those
+// of each topic, with the address that the controller has in that topic, and what comes in is of
+// the topic at whose address it came in. The roll call needs each kind in each topic.
+//
 // status ends after roll_call, shutdown goes from there to leaving. cancel() leads to stopping, if
 // a run is on. Every phase's limit is plan.timeout, except that a run has in addition the pauses it
 // must make (count x pause) or the time that its load takes at least, and that each sign of a
@@ -39,7 +43,7 @@
 
 #include "controller/outcome.hpp"
 #include "controller/plan.hpp"
-#include "controller/run_ledger.hpp"
+#include "controller/topic_ledgers.hpp"
 
 #include <cstdint>
 #include <deque>
@@ -70,6 +74,7 @@ struct action {
   wire::control::method method = wire::control::method::self_ready;
   wire::control::agent_kind to = wire::control::agent_kind::rpc_client;
   std::string args_json = "{}";
+  std::uint32_t topic = 0;  ///< its place among the plan's; of which address or agents it is
 };
 
 class session {
@@ -81,7 +86,8 @@ class session {
   static constexpr int self_ready_tries = 25;
   static constexpr duration self_ready_timeout = std::chrono::seconds{2};
 
-  /// own is the address that agents answer to; run_id goes into run_test, empty: the run asks for
+  /// own is the address that agents answer to, of which only the topic changes where the plan has
+  /// several (see address_in); run_id goes into run_test, empty: the run asks for
   /// no details.
   session(plan what, wire::control::reply_address own, std::string run_id, time_point now);
 
@@ -91,15 +97,18 @@ class session {
   std::optional<time_point> next_deadline() const noexcept;
   void tick(time_point now);
 
-  /// The own server listens.
+  /// The own server listens, in every topic.
   void on_listening(time_point now);
   /// The own server cannot listen now. Ends the session if that is for good, or if trying again
   /// will not help (a refused login); otherwise it is the reason to be told at the limit.
   void on_listener_trouble(error_code error, std::string_view detail, bool final);
   /// An action ended; an answer that came too late for its phase is ignored.
   void on_complete(std::uint64_t tag, error_code error, std::string_view detail, time_point now);
-  void on_pong(const wire::control::client_pong_request& pong, time_point now);
-  void on_result(const wire::control::client_result_request& result, time_point now);
+  // What came in at the own address in that topic.
+  void on_pong(const wire::control::client_pong_request& pong, time_point now,
+               std::uint32_t topic = 0);
+  void on_result(const wire::control::client_result_request& result, time_point now,
+                 std::uint32_t topic = 0);
   /// A request that could not be read.
   void on_malformed() { ++outcome_.malformed_requests; }
   /// Ends the session from outside ("interrupted"); what came in so far is in the outcome. Clients
@@ -113,13 +122,14 @@ class session {
   const outcome& result() const noexcept { return outcome_; }
   outcome take_result() { return std::move(outcome_); }
   const plan& what() const noexcept { return plan_; }
-  const wire::control::reply_address& own_address() const noexcept { return own_; }
+  /// Where the controller listens for the agents of a topic.
+  wire::control::reply_address address_in(std::size_t topic) const;
   /// How far the phase is: agents or messages heard of, and how many it waits for (0: unknown).
   struct progress {
     std::uint64_t done = 0;
     std::uint64_t total = 0;
   };
-  progress how_far() const noexcept;
+  progress how_far() const;
 
  private:
   enum class purpose : std::uint8_t { self_check, ping, reset, run, look, poll, shutdown, cancel };
@@ -128,7 +138,9 @@ class session {
   void fail(std::string text);
   void finish();
   void send(purpose why, wire::control::method method, wire::control::agent_kind to,
-            std::string args = "{}");
+            std::string args = "{}", std::uint32_t topic = 0);
+  /// The same to the agents of each topic, with the address to answer to. How many were sent.
+  int ask_all(purpose why, wire::control::method method, wire::control::agent_kind to);
   void check_self();
   void ping_all(time_point now);
   void ask_servers(time_point now);
@@ -143,31 +155,44 @@ class session {
   void wait_for_clients(time_point limit);
   void look_for_clients(time_point now);
   void cancel_run();
-  void on_sign(const wire::control::client_pong_request& pong, time_point now);
+  void on_sign(const wire::control::client_pong_request& pong, time_point now, std::uint32_t topic);
   void tell_missing();
   void after_run(time_point now);
   void end_round_if_complete(time_point now);
   void end_polling(bool in_time, time_point now);
   void mark_missing();
-  static std::string key_of(wire::control::agent_kind kind, const std::string& name);
-  agent_record* find_or_add(wire::control::agent_kind kind, const std::string& name, bool pong);
+  static std::string key_of(wire::control::agent_kind kind, const std::string& name,
+                            std::uint32_t topic);
+  agent_record* find_or_add(wire::control::agent_kind kind, const std::string& name,
+                            std::uint32_t topic, bool pong);
   void take(agent_record& from, side& into, const wire::control::client_result_request& result);
   bool expectations_met() const noexcept;
   std::string expectations_unmet(time_point now) const;
-  /// True if each kind that the test cannot do without has answered.
+  /// True if each kind that the test cannot do without has answered, in each topic.
   bool needed_kinds_there() const noexcept;
   /// True if a question of the roll call has not been taken by the bus.
   bool pings_unsent() const noexcept { return casts_pending_ > 0 || ping_failed_; }
   /// How long the phase has waited, to be told: its limit, or what has gone by of it.
   duration waited(time_point now) const noexcept;
   bool more_than_expected() const noexcept;
-  /// How many messages arrive of so many sent, if none is lost.
-  std::uint64_t copies(std::uint64_t sent) const noexcept;
+  /// What the test cannot do without and nobody answered for, in words; empty: nothing.
+  std::string missing_kinds(time_point now) const;
+  /// "2 RPC servers of topic topic-1, …": where none of them may take part; empty: nowhere.
+  std::string topics_without_servers() const;
+  /// Messages that arrive in each topic of those that the clients count so, if none is lost.
+  std::vector<std::uint64_t> copies(std::uint64_t wire::control::results::*count) const;
+  /// Messages that succeeded (or failed: of those nobody knows) and that the servers of their topic
+  /// have not had; those of one topic can't stand for another's.
+  std::uint64_t unaccounted(bool failed_too = false) const;
+  /// ": 3 in topic topic-1, …"; empty where the plan has not several.
+  std::string unaccounted_by_topic() const;
+  /// Messages that servers had beyond those.
+  std::uint64_t surplus() const;
+  /// Fills in what the topics' servers should have had, when the run is over.
+  void close_topics();
   void close_ledger();
   void tell_lost();
-  std::uint64_t expected_messages() const noexcept {
-    return copies(outcome_.clients.results.msgs_ok);
-  }
+  std::uint64_t expected_messages() const;
 
   // What is known of an agent beside its record.
   struct agent_state {
@@ -189,11 +214,12 @@ class session {
   duration retry_gap_{};
   time_point last_news_;  ///< last new pong, or last client's result
   bool listening_ = false;
-  int self_tries_ = 0;
+  std::uint32_t self_checked_ = 0;  ///< own addresses that have answered
+  int self_tries_ = 0;              ///< of the next one
   bool self_check_pending_ = false;
   std::uint32_t pings_ = 0;       ///< rounds of the roll call
   bool ping_failed_ = false;      ///< a ping of the last round was not taken, it is sent again
-  int casts_pending_ = 0;         ///< pings or shutdowns not yet taken by the bus
+  int casts_pending_ = 0;         ///< pings, shutdowns or cancels not yet taken by the bus
   std::string bus_error_;         ///< last error of an action, or what the bus's transport says
   std::string run_trouble_;       ///< the same, when clients were found silent
   std::uint64_t waiting_ = 0;     ///< agents with waited_for
@@ -207,7 +233,7 @@ class session {
   std::unordered_map<std::string, std::size_t> index_;
   std::vector<agent_state> states_;
   outcome outcome_;
-  run_ledger ledger_;
+  topic_ledgers ledger_;
 };
 
 /// "connecting", "roll call", "resetting servers", …: for progress and errors.

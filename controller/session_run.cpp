@@ -54,7 +54,8 @@ void session::forget_warm_up(time_point now) {
   outcome_.servers = {};
   outcome_.audits.clear();
   outcome_.polled = false;
-  ledger_ = run_ledger{plan_.what == task::rpc_fanout};
+  ledger_ = topic_ledgers{plan_.what == task::rpc_fanout, plan_.topic_count()};
+  for (topic_figures& topic : outcome_.topics) topic.clients = topic.servers = {};
   run_trouble_.clear();
   error_texts_ = 0;
   const agent_kind servers = wire::control::server_kind(*test_of(plan_.what));
@@ -71,15 +72,13 @@ void session::forget_warm_up(time_point now) {
 void session::start_run(time_point now) {
   const auto test = *test_of(plan_.what);
   const agent_kind servers = wire::control::server_kind(test);
-  bool any_server = false;
   for (std::size_t i = 0; i < states_.size(); ++i) {
-    if (outcome_.agents[i].kind != servers || states_[i].excluded) continue;
-    any_server = true;
-    if (outcome_.agents[i].answered_roll_call) ledger_.expect_receiver(i);
+    const agent_record& agent = outcome_.agents[i];
+    if (agent.kind != servers || states_[i].excluded) continue;
+    if (agent.answered_roll_call) ledger_.of(agent.topic).expect_receiver(i);
   }
-  if (!any_server) {
-    return fail("none of " + std::to_string(outcome_.count(servers)) + " " +
-                std::string{words(servers)} + "s answered get_server_results within " +
+  if (const std::string without = topics_without_servers(); !without.empty()) {
+    return fail("none of " + without + " answered get_server_results within " +
                 seconds_text(plan_.timeout));
   }
   enter(phase::running, now);
@@ -98,15 +97,18 @@ void session::start_run(time_point now) {
   }
   parameters.run = run_id_.empty() ? run_id_ : run_id();
   parameters.detail = run_id_.empty() ? 0 : 1;
-  std::string args;
-  wire::control::append_run_test_args(args, test, parameters, own_);
-  send(purpose::run, method::run_test, wire::control::client_kind(test), std::move(args));
+  for (std::uint32_t topic = 0; topic < plan_.topic_count(); ++topic) {
+    std::string args;
+    wire::control::append_run_test_args(args, test, parameters, address_in(topic));
+    send(purpose::run, method::run_test, wire::control::client_kind(test), std::move(args), topic);
+  }
 }
 
 /// A client at work on this run, or that has it waiting behind another controller's, is not gone,
 /// however long it takes.
-void session::on_sign(const wire::control::client_pong_request& pong, time_point now) {
-  const auto known = index_.find(key_of(pong.kind, pong.name));
+void session::on_sign(const wire::control::client_pong_request& pong, time_point now,
+                      std::uint32_t topic) {
+  const auto known = index_.find(key_of(pong.kind, pong.name, topic));
   if (known == index_.end() || !states_[known->second].waited_for) return;
   if (run_id_.empty() || pong.run != run_id() || now + plan_.timeout <= phase_limit_) return;
   wait_for_clients(now + plan_.timeout);
@@ -119,10 +121,7 @@ void session::wait_for_clients(time_point limit) {
 }
 
 void session::look_for_clients(time_point now) {
-  std::string args;
-  wire::control::append_reply_addr_args(args, own_);
-  send(purpose::look, method::client_ping, wire::control::client_kind(*test_of(plan_.what)),
-       std::move(args));
+  ask_all(purpose::look, method::client_ping, wire::control::client_kind(*test_of(plan_.what)));
   // Once more before the limit: this one may be lost with a connection.
   retry_at_ = now + plan_.timeout / 4;
 }
@@ -138,10 +137,13 @@ void session::cancel(std::string_view why, time_point now) {
 
 /// Python agents don't know it: they go on to the end of their run.
 void session::cancel_run() {
-  std::string args;
-  wire::control::append_cancel_run_args(args, run_id(), own_);
-  send(purpose::cancel, method::run_test, wire::control::client_kind(*test_of(plan_.what)),
-       std::move(args));
+  for (std::uint32_t topic = 0; topic < plan_.topic_count(); ++topic) {
+    std::string args;
+    wire::control::append_cancel_run_args(args, run_id(), address_in(topic));
+    send(purpose::cancel, method::run_test, wire::control::client_kind(*test_of(plan_.what)),
+         std::move(args), topic);
+    ++casts_pending_;
+  }
 }
 
 }  // namespace ombt::controller

@@ -74,12 +74,6 @@ bool session::expectations_met() const noexcept {
   });
 }
 
-bool session::needed_kinds_there() const noexcept {
-  return std::all_of(agent_kinds.begin(), agent_kinds.end(), [&](agent_kind kind) {
-    return !plan_.needs(kind) || outcome_.count(kind) > 0;
-  });
-}
-
 duration session::waited(time_point now) const noexcept {
   if (now >= phase_limit_) return phase_limit_ - phase_began_;
   // Rounded down: no answer came within what is told.
@@ -104,7 +98,9 @@ std::string session::expectations_unmet(time_point now) const {
     if (!first) out += ", ";
     first = false;
     out += count_text(outcome_.count(kind), words(kind)) + " (topic " +
-           wire::control::agent_topic(kind, plan_.topic, plan_.unique) + ')';
+           wire::control::agent_topic(kind, plan_.topic_at(0), plan_.unique);
+    if (plan_.topic_count() > 1) out += " to " + plan_.topics.back();
+    out += ')';
   }
   for (const auto& [name, times] : outcome_.same_names) {
     out += "; " + count_text(times, "more agent") + " answered by the name " + name;
@@ -113,20 +109,8 @@ std::string session::expectations_unmet(time_point now) const {
   return out;
 }
 
-std::uint64_t session::copies(std::uint64_t sent) const noexcept {
-  if (plan_.what != task::rpc_fanout) return sent;
-  std::uint64_t servers = 0;
-  for (std::size_t i = 0; i < states_.size(); ++i) {
-    if (outcome_.agents[i].kind == agent_kind::rpc_server && !states_[i].excluded &&
-        outcome_.agents[i].answered_roll_call) {
-      ++servers;
-    }
-  }
-  return sent * servers;
-}
-
 bool session::more_than_expected() const noexcept {
-  if (outcome_.received <= outcome_.expected) return false;
+  if (surplus() == 0) return false;
   // A call that failed may have arrived, and what a client sent that did not report is not known.
   if (outcome_.clients.results.msgs_fail > 0 || outcome_.agents_refused > 0) return false;
   return std::none_of(
@@ -188,7 +172,7 @@ void session::finish() {
   }
   if (!test_of(plan_.what) || !outcome_.failure.empty()) return;
   const auto& servers = outcome_.servers.results;
-  outcome_.expected = expected_messages();
+  close_topics();
   outcome_.received = servers.msgs_ok + servers.msgs_fail;
   tell_missing();
   const auto& clients = outcome_.clients.results;
@@ -206,16 +190,16 @@ void session::finish() {
         (max_late ? "more than " + seconds_text(from_seconds(*max_late)) + " late"
                   : std::string{"later than their timeout"}));
   }
-  if (outcome_.received < outcome_.expected) {
-    outcome_.problems.push_back(std::to_string(outcome_.expected - outcome_.received) + " of " +
+  if (const std::uint64_t missing = unaccounted(); missing > 0) {
+    outcome_.problems.push_back(std::to_string(missing) + " of " +
                                 std::to_string(outcome_.expected) +
                                 " messages are not accounted for by the receivers within " +
-                                seconds_text(plan_.timeout));
+                                seconds_text(plan_.timeout) + unaccounted_by_topic());
   }
   close_ledger();
-  if (outcome_.received >= outcome_.expected) tell_lost();
+  if (unaccounted() == 0) tell_lost();
   if (more_than_expected()) {
-    const std::uint64_t more = outcome_.received - outcome_.expected;
+    const std::uint64_t more = surplus();
     const bool copies_only = outcome_.ledger->complete() && outcome_.ledger->all.lost == 0 &&
                              outcome_.ledger->all.extra_copies == more;
     outcome_.problems.push_back(
@@ -230,10 +214,15 @@ void session::close_ledger() {
   const agent_kind servers = wire::control::server_kind(*test_of(plan_.what));
   for (std::size_t i = 0; i < states_.size(); ++i) {
     const agent_record& agent = outcome_.agents[i];
-    if (agent.kind == servers && (agent.missing || states_[i].excluded)) ledger_.miss_receiver(i);
+    if (agent.kind == servers && (agent.missing || states_[i].excluded)) {
+      ledger_.of(agent.topic).miss_receiver(i);
+    }
   }
   outcome_.ledger =
       ledger_.summary([this](std::size_t agent) { return outcome_.agents[agent].name; });
+  for (std::size_t topic = 0; topic < plan_.topic_count(); ++topic) {
+    outcome_.topics[topic].ledger = ledger_.of(topic).counts();
+  }
   outcome_.ledger->caught_by_window = outcome_.servers.links.duplicates;
   outcome_.ledger->late_replies = outcome_.clients.links.late_replies;
 }
@@ -250,7 +239,7 @@ void session::tell_lost() {
                               ", though as many arrived as were sent");
 }
 
-session::progress session::how_far() const noexcept {
+session::progress session::how_far() const {
   const auto& servers = outcome_.servers.results;
   switch (phase_) {
     case phase::connecting:

@@ -17,6 +17,8 @@ namespace {
 
 // The payload travels in run_test too, beside some hundred bytes and within the body limit.
 constexpr std::size_t longest_payload = wire::control::data_limit - 65'536;
+// It does so once a topic.
+constexpr std::size_t most_of_run_test = std::size_t{256} << 20;
 
 std::string number_text(double number) {
   std::string out;
@@ -69,8 +71,9 @@ plan make_plan(const settings& given) {
   const auto what = task_from(given.task);
   if (!what) throw configuration_error("unknown command " + given.task);
   out.what = *what;
-  wire::control::check_topic(given.topic);
+  auto topics = wire::control::topics_of(given.topic, given.topics, given.unique);
   out.topic = given.topic;
+  if (given.topics) out.topics = std::move(topics);
   out.unique = given.unique;
   out.timeout = seconds_between("--timeout", given.timeout, 0.001, 1e6);
   out.idle = seconds_between("--idle", given.idle, 0, 86'400);
@@ -86,6 +89,12 @@ plan make_plan(const settings& given) {
     if (notify && (!wire::control::is_severity(given.severity) || given.severity == "sample")) {
       throw configuration_error("--severity " + given.severity.substr(0, 60) +
                                 ": expected audit, debug, info, warn, error or critical");
+    }
+    if (out.topic_count() * payload.longest > most_of_run_test) {
+      throw configuration_error("--topics " + std::to_string(out.topic_count()) +
+                                " with --length " + given.length + ": more than " +
+                                std::to_string(most_of_run_test >> 20) +
+                                " MiB, since each topic's clients are sent the payload");
     }
     out.parameters.count = count;
     out.parameters.data.assign(payload.longest, 'X');
@@ -109,6 +118,8 @@ void set_buses(checked_settings& out, const wire::oslo::options_file& file, cons
   auto control = std::make_shared<drivers::transport_settings>();
   control->messaging = wire::oslo::make_messaging_options(file, control_url);
   control->program = out.given.program;
+  // An address a topic: they share a connection.
+  if (out.given.topics) control->topology.mode = drivers::topology::kind::lean;
   out.masked_url = bus.url.masked();
   out.bus_hosts.clear();
   for (const auto& one : bus.url.hosts) out.bus_hosts.emplace_back(one.host, one.port);

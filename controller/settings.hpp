@@ -37,7 +37,8 @@ struct settings {
   std::string control_url;  ///< empty: as url
   std::string bus;          ///< what it is, if the program itself started it; as reports say it
   std::string oslo_config;  ///< an oslo.config file, or empty
-  std::string topic = "test-topic";
+  std::string topic{wire::control::usual_topic};
+  std::optional<int> topics;  ///< "<topic>-0" to "<topic>-<n - 1>", all at once
   bool unique = false;
   bool debug = false;
   bool verbose = false;

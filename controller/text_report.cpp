@@ -6,6 +6,7 @@
 #include "controller/ledger_text.hpp"
 #include "controller/load_options.hpp"
 #include "controller/session_text.hpp"
+#include "controller/topics_text.hpp"
 #include "controller/verdict.hpp"
 #include "controller/watch/bus_text.hpp"
 
@@ -22,9 +23,6 @@ using wire::control::agent_kinds;
 using wire::control::test_kind;
 using wire::control::words;
 using ull = unsigned long long;
-
-/// Samples that a percentile needs to mean something: 10 / (1 - p).
-double samples_needed(double percentile) { return 10 / (1 - percentile / 100); }
 
 /// "50%", "99.9%"
 std::string percent_text(double percentile) { return format("%g%%", percentile); }
@@ -135,11 +133,13 @@ void append_errors(std::string& out, const char* who, const side& s) {
 
 }  // namespace
 
+bool enough_samples(std::uint64_t samples, double percentile) noexcept {
+  return static_cast<double>(samples) + 1e-6 >= 10 / (1 - percentile / 100);
+}
+
 std::optional<double> percentile_ms(const wire::hdr::histogram& of, double percentile) {
   const auto& totals = of.totals();
-  if (static_cast<double>(totals.count + totals.overflow) + 1e-6 < samples_needed(percentile)) {
-    return {};
-  }
+  if (!enough_samples(totals.count + totals.overflow, percentile)) return {};
   return static_cast<double>(of.value_at_percentile(percentile)) / 1e6;
 }
 
@@ -157,7 +157,7 @@ percentile_of_all percentile_of_all_ms(const side& s, double percentile) {
   const std::uint64_t all = succeeded + s.results.msgs_fail + s.load.dropped;
   const bool complete = s.has_percentiles() ? succeeded == s.results.latency.count
                                             : succeeded == 0 && s.results.msgs_ok == 0;
-  if (!complete || static_cast<double>(all) + 1e-6 < samples_needed(percentile)) return out;
+  if (!complete || !enough_samples(all, percentile)) return out;
   out.known = true;
   const auto rank = std::max<std::uint64_t>(
       1, static_cast<std::uint64_t>(
@@ -195,6 +195,7 @@ std::string test_report(const plan& what, const outcome& found, std::string_view
                 notify ? "%u Notifiers, %u Listeners (%u total)\n"
                        : "%u RPC clients, %u RPC Servers (%u total)\n",
                 clients, servers, clients + servers);
+  if (!what.topics.empty()) out += wire::control::topics_in_words(what.topics) + '\n';
   if (!bus.empty()) out.append("bus: ").append(bus) += '\n';
   if (what.parameters.load) out += load_words(what, clients) + '\n';
   if (found.warm_up_messages) {
@@ -229,6 +230,10 @@ std::string test_report(const plan& what, const outcome& found, std::string_view
     append_format(out, "  Last server receive time: %f\n", *stop);
     append_format(out, "  Duration (secs): %f\n", *stop - *start);
   }
+  if (!what.topics.empty()) {
+    append_title(out, "Topics, latency at the clients:");
+    append_topics_text(out, what, found);
+  }
   if (found.ledger) append_ledger_text(out, *found.ledger, words(client), words(server));
   if (audit.threads > 0) {
     append_title(out, "Self-audit:");
@@ -258,7 +263,9 @@ std::string status_report(const plan& what, const outcome& found, bool names) {
   std::string out;
   std::size_t total = 0;
   for (const agent_record& agent : found.agents) total += agent.answered_roll_call ? 1 : 0;
-  out += count_text(total, "agent") + " on topic " + what.topic;
+  out +=
+      count_text(total, "agent") + " on " +
+      wire::control::topics_in_words(what.topics.empty() ? std::vector{what.topic} : what.topics);
   out += what.unique ? " (unique)\n" : "\n";
   for (const agent_kind kind : agent_kinds) {
     // By host, then process id; names chosen by hand tell neither and come last.
@@ -286,6 +293,10 @@ std::string status_report(const plan& what, const outcome& found, bool names) {
       if (!names) continue;
       for (const std::string* name : p.names) out += "    " + *name + '\n';
     }
+  }
+  if (!what.topics.empty()) {
+    out += "\nTopics:\n";
+    append_topic_agents(out, what, found, names);
   }
   return out;
 }

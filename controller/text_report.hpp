@@ -7,6 +7,7 @@
 #include "controller/plan.hpp"
 
 #include <array>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -16,6 +17,8 @@ namespace ombt::controller {
 /// The percentiles that reports have.
 inline constexpr std::array<double, 4> reported_percentiles = {50, 90, 99, 99.9};
 
+/// True if so many samples are enough for a percentile to mean something: 10 / (1 - p).
+bool enough_samples(std::uint64_t samples, double percentile) noexcept;
 /// A percentile in milliseconds over the successes; empty where the histogram does not hold all
 /// samples, or there are fewer than 10/(1-p) of them.
 std::optional<double> percentile_ms(const side& s, double percentile);

@@ -18,9 +18,12 @@ class bus_carrier::endpoint final : public drivers::request_handler,
                                     public drivers::completion,
                                     public drivers::timer_target {
  public:
-  endpoint(bus_carrier& owner, const control_endpoint& named) : owner_(owner), kind_(named.kind) {
+  endpoint(bus_carrier& owner, const control_endpoint& named)
+      : owner_(owner),
+        commands_(named.commands != nullptr ? *named.commands : owner.handler_),
+        kind_(named.kind) {
     at_.exchange = control::control_exchange;
-    at_.topic = control::agent_topic(kind_, owner.settings_.topic, owner.settings_.unique);
+    at_.topic = control::agent_topic(kind_, named.topic, owner.settings_.unique);
     at_.server = named.name;
   }
   ~endpoint() {
@@ -139,10 +142,9 @@ class bus_carrier::endpoint final : public drivers::request_handler,
   }
 
   void carry_out(method m) {
-    command_handler& handler = owner_.handler_;
     if (m == method::run_test && run_.cancel) {
       ++owner_.counters_.commands;
-      handler.on_cancel(kind_, run_.parameters.run, owner_.path_to(reply_to_));
+      commands_.on_cancel(kind_, run_.parameters.run, owner_.path_to(reply_to_));
       return;
     }
     if (m == method::run_test) {
@@ -152,16 +154,17 @@ class bus_carrier::endpoint final : public drivers::request_handler,
         return;
       }
       ++owner_.counters_.commands;
-      handler.on_run(kind_, std::exchange(run_, {}), owner_.path_to(reply_to_));
+      commands_.on_run(kind_, std::exchange(run_, {}), owner_.path_to(reply_to_));
       return;
     }
     ++owner_.counters_.commands;
-    if (m == method::client_ping) handler.on_ping(kind_, owner_.path_to(reply_to_));
-    if (m == method::get_server_results) handler.on_collect(kind_, owner_.path_to(reply_to_));
-    if (m == method::shutdown) handler.on_shutdown(kind_);
+    if (m == method::client_ping) commands_.on_ping(kind_, owner_.path_to(reply_to_));
+    if (m == method::get_server_results) commands_.on_collect(kind_, owner_.path_to(reply_to_));
+    if (m == method::shutdown) commands_.on_shutdown(kind_);
   }
 
   bus_carrier& owner_;
+  command_handler& commands_;
   const control::agent_kind kind_;
   drivers::target at_;
   std::unique_ptr<drivers::listener> listener_;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 // The control plane over the message bus, as ombt 3.0.0 does it (docs/wire.md): for each kind of
-// agent in the process one RPC server on exchange ombt-control, whose fanout copy of a command
-// serves all agents of that kind, and calls back to the controller. Owns its own transport.
-// One thread.
+// agent in the process, in each topic, one RPC server on exchange ombt-control, whose fanout copy
+// of a command serves all agents of that kind, and calls back to the controller. Owns its own
+// transport. One thread.
 //
 // endpoint     event                         what happens                        next state
 // declaring    listening                     calls self_ready on its own name    checking
@@ -29,12 +29,13 @@ namespace ombt::agents {
 struct control_endpoint {
   wire::control::agent_kind kind = wire::control::agent_kind::rpc_client;
   std::string name;  ///< the RPC server's; the only agent's own name, or one for all of them
+  std::string topic;
+  command_handler* commands = nullptr;  ///< whose the commands are; empty: the carrier's handler
 };
 
 struct bus_carrier_settings {
-  std::string topic;
   bool unique = false;
-  std::vector<control_endpoint> endpoints;               ///< one a kind
+  std::vector<control_endpoint> endpoints;               ///< one a kind and topic
   drivers::duration timeout = std::chrono::seconds{60};  ///< of calls to the controller
   drivers::duration ready_timeout = std::chrono::seconds{2};
   int ready_tries = 25;

@@ -64,8 +64,9 @@ void bus_path::send_next() {
 
 void bus_path::check_alive(std::function<void(bool)> answer) {
   if (carrier() == nullptr) return;
-  asking_.push_back(std::move(answer));
-  if (asking_.size() > 1) return;  // one question at a time answers all that ask
+  auto& asking = link_->asking[controller_.server];
+  asking.push_back(std::move(answer));
+  if (asking.size() > 1) return;
   drivers::request_message request;
   request.method = wire_name(control::method::self_ready);
   drivers::call_options options;
@@ -81,7 +82,9 @@ void bus_path::on_complete(std::uint64_t tag, const drivers::outcome& result) {
     // A controller that answers with an exception is there all the same.
     const bool alive = !result.error || result.error == errc::remote_exception ||
                        (carrier() != nullptr && !carrier()->transport_->in_contact());
-    for (auto& answer : std::exchange(asking_, {})) {
+    const auto asked = link_->asking.extract(controller_.server);
+    if (asked.empty()) return;
+    for (auto& answer : asked.mapped()) {
       if (carrier() != nullptr) answer(alive);
     }
     return;

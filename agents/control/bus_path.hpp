@@ -10,6 +10,8 @@
 #include "agents/control/carrier.hpp"
 
 #include <deque>
+#include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -24,6 +26,9 @@ struct bus_link {
   bus_carrier* carrier = nullptr;  ///< empty once it has stopped
   /// Paths that operations are to complete at, held until they have; emptied with the carrier.
   std::vector<std::shared_ptr<bus_path>> in_use;
+  /// Who waits to hear whether a controller is there, by its name: one question at a time answers
+  /// all that ask, over whichever of its addresses.
+  std::map<std::string, std::vector<std::function<void(bool)>>, std::less<>> asking;
 };
 
 class bus_path final : public answer_path,
@@ -39,7 +44,7 @@ class bus_path final : public answer_path,
                    bool details) override;
   void check_alive(std::function<void(bool)> answer) override;
 
-  bool busy() const noexcept { return in_flight_ > 0 || !waiting_.empty() || !asking_.empty(); }
+  bool busy() const noexcept { return in_flight_ > 0 || !waiting_.empty() || operations_ > 0; }
 
  private:
   struct owed {
@@ -61,7 +66,6 @@ class bus_path final : public answer_path,
   wire::control::reply_address controller_;
   drivers::target target_;
   std::deque<owed> waiting_;
-  std::vector<std::function<void(bool)>> asking_;
   int in_flight_ = 0;   ///< answers
   int operations_ = 0;  ///< answers and questions
 };

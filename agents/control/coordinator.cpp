@@ -15,7 +15,8 @@ void coordinator::on_ping(agent_kind kind, std::shared_ptr<answer_path> from) {
     at_work_on = one.plan->run;
     break;
   }
-  for (const std::string& name : host_.names(kind)) from->send_pong(kind, name, at_work_on);
+  for (const std::string& name : host_.names({kind, topic_}))
+    from->send_pong(kind, name, at_work_on);
 }
 
 void coordinator::on_run(agent_kind kind, const wire::control::run_test_request& request,
@@ -36,12 +37,12 @@ void coordinator::on_run(agent_kind kind, const wire::control::run_test_request&
 void coordinator::start_first(agent_kind kind) {
   std::deque<run>& queue = runs(kind);
   while (!queue.empty()) {
-    queue.front().agents_left = host_.names(kind).size();
+    queue.front().agents_left = host_.names({kind, topic_}).size();
     if (queue.front().agents_left > 0) break;
     queue.pop_front();  // the agents have left
   }
   if (queue.empty()) return;
-  host_.start_run(kind, queue.front().plan);
+  host_.start_run({kind, topic_}, queue.front().plan);
   suspect(kind);
 }
 
@@ -52,7 +53,7 @@ void coordinator::suspect(agent_kind kind) {
   if (queue.back().from->controller() == first.from->controller()) return;
   first.from->check_alive([this, kind, serial = first.serial](bool alive) {
     const std::deque<run>& now = runs(kind);
-    if (!alive && !now.empty() && now.front().serial == serial) host_.cancel_run(kind);
+    if (!alive && !now.empty() && now.front().serial == serial) host_.cancel_run({kind, topic_});
   });
 }
 
@@ -63,7 +64,7 @@ void coordinator::on_cancel(agent_kind kind, const std::string& id,
     return one.plan->run == id && one.from->controller() == from->controller();
   };
   if (queue.empty()) return;
-  if (asked(queue.front())) host_.cancel_run(kind);
+  if (asked(queue.front())) host_.cancel_run({kind, topic_});
   queue.erase(std::remove_if(queue.begin() + 1, queue.end(), asked), queue.end());
 }
 
@@ -76,7 +77,7 @@ void coordinator::check_controllers() {
       std::deque<run>& now = runs(kind);
       if (now.empty() || now.front().serial != serial) return;
       now.front().unanswered = alive ? 0 : now.front().unanswered + 1;
-      if (now.front().unanswered == most_unanswered) host_.cancel_run(kind);
+      if (now.front().unanswered == most_unanswered) host_.cancel_run({kind, topic_});
     });
   }
 }
@@ -92,7 +93,7 @@ void coordinator::run_done(agent_kind kind, const std::string& name, report figu
 }
 
 void coordinator::on_collect(agent_kind kind, std::shared_ptr<answer_path> from) {
-  const std::size_t agents = host_.names(kind).size();
+  const std::size_t agents = host_.names({kind, topic_}).size();
   if (agents == 0) return;
   if (collections_.size() >= ticket_limit) {
     ++refused_;
@@ -101,7 +102,7 @@ void coordinator::on_collect(agent_kind kind, std::shared_ptr<answer_path> from)
   const std::uint64_t ticket = next_ticket_++;
   const std::string controller = from->controller().server;
   collections_.emplace(ticket, collection{kind, std::move(from), agents});
-  host_.collect(kind, controller, ticket);
+  host_.collect({kind, topic_}, controller, ticket);
 }
 
 void coordinator::collected(std::uint64_t ticket, const std::string& name, report figures) {

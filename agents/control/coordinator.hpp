@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What controllers' commands mean for the agents of a process. Owns the queue of runs of each kind
-// and who is owed which results; knows neither bus nor threads. On the first loop's thread.
+// What controllers' commands mean for the agents of a process, of one topic. Owns the queue of runs
+// of each kind and who is owed which results; knows neither bus nor threads. On the first loop's
+// thread.
 //
 // Runs of one kind go one after the other, in the order asked for, each reported to its own
 // controller. (ombt's agents run them at the same time, into one record.) A run that stands in
@@ -19,6 +20,7 @@
 //                cancel by its controller      as above; one that waits is dropped   running
 
 #include "agents/control/carrier.hpp"
+#include "agents/fleet_options.hpp"
 #include "agents/test_plan.hpp"
 
 #include <array>
@@ -31,19 +33,18 @@
 
 namespace ombt::agents {
 
-/// The agents behind a coordinator, wherever they run.
+/// The agents behind the coordinators, wherever they run.
 class agent_host {
  public:
-  /// The agents of a kind that have not left.
-  virtual std::vector<std::string> names(wire::control::agent_kind kind) const = 0;
+  /// The agents that have not left.
+  virtual std::vector<std::string> names(addressee of) const = 0;
   /// Starts a run on all of them; each ends in coordinator::run_done, later.
-  virtual void start_run(wire::control::agent_kind kind, std::shared_ptr<const test_plan> plan) = 0;
-  virtual void cancel_run(wire::control::agent_kind kind) = 0;
+  virtual void start_run(addressee of, std::shared_ptr<const test_plan> plan) = 0;
+  virtual void cancel_run(addressee of) = 0;
   /// Takes the results of all of them; each ends in coordinator::collected, later.
-  virtual void collect(wire::control::agent_kind kind, const std::string& controller,
-                       std::uint64_t ticket) = 0;
-  /// All agents of a kind leave.
-  virtual void leave(wire::control::agent_kind kind) = 0;
+  virtual void collect(addressee from, const std::string& controller, std::uint64_t ticket) = 0;
+  /// All of them leave.
+  virtual void leave(addressee who) = 0;
   virtual void carrier_ready() = 0;
   virtual void carrier_failed(std::string why) = 0;
 
@@ -59,7 +60,7 @@ class coordinator final : public command_handler {
   /// So many questions in a row a controller may leave unanswered.
   static constexpr int most_unanswered = 3;
 
-  explicit coordinator(agent_host& host) : host_(host) {}
+  explicit coordinator(agent_host& host, std::uint32_t topic = 0) : host_(host), topic_(topic) {}
 
   void on_ping(wire::control::agent_kind kind, std::shared_ptr<answer_path> from) override;
   void on_run(wire::control::agent_kind kind, const wire::control::run_test_request& request,
@@ -67,7 +68,7 @@ class coordinator final : public command_handler {
   void on_cancel(wire::control::agent_kind kind, const std::string& id,
                  std::shared_ptr<answer_path> from) override;
   void on_collect(wire::control::agent_kind kind, std::shared_ptr<answer_path> from) override;
-  void on_shutdown(wire::control::agent_kind kind) override { host_.leave(kind); }
+  void on_shutdown(wire::control::agent_kind kind) override { host_.leave({kind, topic_}); }
   void on_carrier_ready() override { host_.carrier_ready(); }
   void on_carrier_failed(std::string why) override { host_.carrier_failed(std::move(why)); }
 
@@ -107,6 +108,7 @@ class coordinator final : public command_handler {
   void suspect(wire::control::agent_kind kind);
 
   agent_host& host_;
+  std::uint32_t topic_;
   std::array<std::deque<run>, wire::control::agent_kinds.size()> runs_;  ///< front: running
   std::map<std::uint64_t, collection> collections_;
   std::uint64_t next_ticket_ = 1;

@@ -93,6 +93,9 @@ class thread_audit final : private drivers::timer_target {
 
   /// Begins for that kind, from zero.
   void open(wire::control::agent_kind kind);
+  bool is_open(wire::control::agent_kind kind) const noexcept {
+    return windows_[static_cast<std::size_t>(kind)].is_open();
+  }
   /// Messages of a run's schedule, and how many of them were sent late.
   void add_late(wire::control::agent_kind kind, std::uint64_t late, std::uint64_t of) noexcept;
   /// Ends for that kind; none if it did not begin.

@@ -27,8 +27,8 @@ struct carrier_fixture : agents::command_handler {
   std::vector<wire::control::run_test_request> runs;
 
   carrier_fixture() {
-    settings.topic = "t";
-    settings.endpoints = {{agent_kind::rpc_client, "clients"}, {agent_kind::rpc_server, "server"}};
+    settings.endpoints = {{agent_kind::rpc_client, "clients", "t"},
+                          {agent_kind::rpc_server, "server", "t"}};
     settings.ready_timeout = std::chrono::milliseconds(2);
   }
   void on_ping(agent_kind kind, std::shared_ptr<answer_path> from) override {

@@ -39,26 +39,26 @@ struct fake_path final : answer_path {
 };
 
 struct host final : agents::agent_host {
-  std::map<agent_kind, std::vector<std::string>> agents{{agent_kind::rpc_client, {"c-0", "c-1"}},
-                                                        {agent_kind::rpc_server, {"s-0"}}};
+  std::map<agent_kind, std::vector<std::string>> known{{agent_kind::rpc_client, {"c-0", "c-1"}},
+                                                       {agent_kind::rpc_server, {"s-0"}}};
   std::vector<std::int64_t> started;  ///< counts of the runs started
   int cancelled = 0;
   std::vector<std::pair<std::string, std::uint64_t>> collections;
-  std::set<agent_kind> left;
+  std::set<agents::addressee> left;
 
-  std::vector<std::string> names(agent_kind kind) const override {
-    if (left.contains(kind)) return {};
-    const auto found = agents.find(kind);
-    return found == agents.end() ? std::vector<std::string>{} : found->second;
+  std::vector<std::string> names(agents::addressee of) const override {
+    if (left.contains(of)) return {};
+    const auto found = known.find(of.kind);
+    return found == known.end() ? std::vector<std::string>{} : found->second;
   }
-  void start_run(agent_kind, std::shared_ptr<const agents::test_plan> plan) override {
+  void start_run(agents::addressee, std::shared_ptr<const agents::test_plan> plan) override {
     started.push_back(plan->count);
   }
-  void cancel_run(agent_kind) override { ++cancelled; }
-  void collect(agent_kind, const std::string& controller, std::uint64_t ticket) override {
+  void cancel_run(agents::addressee) override { ++cancelled; }
+  void collect(agents::addressee, const std::string& controller, std::uint64_t ticket) override {
     collections.emplace_back(controller, ticket);
   }
-  void leave(agent_kind kind) override { left.insert(kind); }
+  void leave(agents::addressee who) override { left.insert(who); }
   void carrier_ready() override {}
   void carrier_failed(std::string) override {}
 };

@@ -52,9 +52,8 @@ TEST_CASE("One agent has ombt's name, and the same on the control bus") {
   CHECK(parsed->kind == "RPCClient");
   CHECK(parsed->id.size() == 32);
   CHECK_FALSE(parsed->index);
-  CHECK(plan.control_names[static_cast<std::size_t>(agent_kind::rpc_client)] ==
-        plan.agents[0].name);
-  CHECK(plan.control_names[static_cast<std::size_t>(agent_kind::rpc_server)].empty());
+  CHECK(plan.group({agent_kind::rpc_client}).control_name == plan.agents[0].name);
+  CHECK(plan.group({agent_kind::rpc_server}).control_name.empty());
   CHECK(plan.ready_lines() ==
         std::vector<std::string>{"RPC client " + plan.agents[0].name + " is ready"});
 }
@@ -77,9 +76,9 @@ TEST_CASE("Several agents have names of their own, servers first, and one a kind
   const auto parsed = wire::control::parse_agent_name(plan.agents[4].name);
   REQUIRE(parsed);
   CHECK(parsed->index == 4u);
-  const auto& control_name = plan.control_names[static_cast<std::size_t>(agent_kind::rpc_client)];
+  const auto& control_name = plan.group({agent_kind::rpc_client}).control_name;
   CHECK(plan.agents[4].name == control_name + "-4");
-  CHECK(plan.control_names[static_cast<std::size_t>(agent_kind::listener)] == plan.agents[2].name);
+  CHECK(plan.group({agent_kind::listener}).control_name == plan.agents[2].name);
 }
 
 TEST_CASE("A name given is taken as it is by one agent and numbered by several") {
@@ -298,4 +297,69 @@ TEST_CASE("A refused URL does not show its password") {
   } catch (const configuration_error& e) {
     CHECK_THAT(e.what(), !Catch::Contains("topsecret"));
   }
+}
+
+TEST_CASE("With several topics agent i of a kind is in topic i modulo their number") {
+  fleet_options o;
+  o.rpc_clients = 7;
+  o.rpc_servers = 3;
+  o.topic = "t";
+  o.topics = 3;
+  const auto plan = make_fleet_plan(o);
+  CHECK(plan.topics == std::vector<std::string>{"t-0", "t-1", "t-2"});
+  std::vector<std::uint32_t> topics;
+  for (const auto& agent : plan.agents) topics.push_back(agent.topic);
+  CHECK(topics == std::vector<std::uint32_t>{0, 1, 2, 0, 1, 2, 0, 1, 2, 0});
+  for (const auto& agent : plan.agents) {
+    const auto parsed = wire::control::parse_agent_name(agent.name);
+    REQUIRE(parsed);
+    CHECK(parsed->topic == "t-" + std::to_string(agent.topic));
+    // As if it had been launched there by itself.
+    CHECK(parsed->index.has_value() == (agent.kind == agent_kind::rpc_client));
+  }
+  const auto& alone = plan.group({agent_kind::rpc_server, 1});
+  CHECK(alone.agents == std::vector<std::uint32_t>{1});
+  CHECK(alone.control_name == plan.agents[1].name);
+  const auto& several = plan.group({agent_kind::rpc_client, 0});
+  CHECK(several.agents == std::vector<std::uint32_t>{3, 6, 9});
+  CHECK(plan.agents[6].name == several.control_name + "-6");
+  CHECK(plan.group({agent_kind::listener, 2}).agents.empty());
+}
+
+TEST_CASE("Without --topics the topic is as it was, and there is one") {
+  auto o = one_client();
+  o.topic = "t";
+  const auto plan = make_fleet_plan(o);
+  CHECK(plan.topics == std::vector<std::string>{"t"});
+  CHECK(plan.agents[0].topic == 0);
+  CHECK(control_connections(plan) == 1);
+}
+
+TEST_CASE("A kind that would not reach every topic is refused, one that is not there is not") {
+  auto o = one_client();
+  o.topics = 2;
+  CHECK_THROWS_WITH(make_fleet_plan(o),
+                    "--topics 2: --rpc-client 1 would leave a topic without one");
+  o.rpc_clients = 2;
+  CHECK(make_fleet_plan(o).agents.size() == 2);
+  o.unique = true;
+  CHECK_THROWS_WITH(make_fleet_plan(o),
+                    "--topics contradicts --unique: agents of all topics would be heard as one");
+  o.unique = false;
+  o.topics = 0;
+  CHECK_THROWS_WITH(make_fleet_plan(o), "--topics 0: expected a number from 1 to 1000");
+}
+
+TEST_CASE("Addresses on the control bus share connections, up to what one has room for") {
+  fleet_options o;
+  o.rpc_clients = o.rpc_servers = 500;
+  o.topics = 500;
+  o.topology = "lean";
+  auto plan = make_fleet_plan(o);
+  CHECK(control_connections(plan) == 1);
+  CHECK(least_descriptors(plan) == 16 + 4 + 1'000 + 1);
+  o.listeners = 500;
+  CHECK(control_connections(make_fleet_plan(o)) == 2);
+  o.control = false;
+  CHECK(control_connections(make_fleet_plan(o)) == 0);
 }

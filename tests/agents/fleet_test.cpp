@@ -368,3 +368,136 @@ TEST_CASE_METHOD(fleet_fixture, "the output file: a line a message, in one file 
   }
   std::filesystem::remove_all(directory);
 }
+
+TEST_CASE_METHOD(fleet_fixture, "A controller of one topic has the agents of that topic alone") {
+  options.rpc_clients = 7;
+  options.rpc_servers = 3;
+  options.topics = 3;
+  options.threads = GENERATE(1, 2);
+  const auto f = make();
+  f->start(false);
+  REQUIRE(f->wait_ready());
+  fake_controller one(bus, loop, "ctl", "t-0");
+  fake_controller other(bus, loop, "ctl", "t-2");
+  for (const agent_kind kind : wire::control::agent_kinds) one.ask(kind, "client_ping");
+  REQUIRE(drive(loop, [&] { return one.pongs.size() == 4; }));
+  for (const auto& pong : one.pongs) CHECK(pong.name.starts_with("ombt-t-0-"));
+  const auto run_in = [&](fake_controller& by, std::size_t clients, std::int64_t count) {
+    by.results.clear();
+    by.run(agent_kind::rpc_client, test_kind::call, parameters(count));
+    REQUIRE(drive(loop, [&] { return by.results.size() == clients; }));
+    CHECK(by.messages_ok() == clients * static_cast<std::uint64_t>(count));
+    by.results.clear();
+    by.ask(agent_kind::rpc_server, "get_server_results");
+    REQUIRE(drive(loop, [&] { return by.results.size() == 1; }));
+    CHECK(by.messages_ok() == clients * static_cast<std::uint64_t>(count));
+  };
+  run_in(one, 3, 5);
+  run_in(other, 2, 7);
+  // Both at the same time: one's run does not wait for the other's.
+  one.results.clear();
+  other.results.clear();
+  one.run(agent_kind::rpc_client, test_kind::fanout, parameters(5));
+  other.run(agent_kind::rpc_client, test_kind::fanout, parameters(7));
+  REQUIRE(drive(loop, [&] { return one.results.size() == 3 && other.results.size() == 2; }));
+  one.results.clear();
+  one.ask(agent_kind::rpc_server, "get_server_results");
+  REQUIRE(drive(loop, [&] { return one.results.size() == 1; }));
+  CHECK(one.messages_ok() == 15);  // a fanout ends with its topic
+  other.results.clear();
+  other.ask(agent_kind::rpc_server, "get_server_results");
+  REQUIRE(drive(loop, [&] { return other.results.size() == 1; }));
+  CHECK(other.messages_ok() == 14);
+  // Who has left one topic goes on in the others.
+  for (const agent_kind kind : wire::control::agent_kinds) one.ask(kind, "shutdown", "{}");
+  run_in(other, 2, 3);
+  fake_controller last(bus, loop, "ctl", "t-1");
+  for (const agent_kind kind : wire::control::agent_kinds) {
+    other.ask(kind, "shutdown", "{}");
+    last.ask(kind, "shutdown", "{}");
+  }
+  CHECK(alongside([&] { return f->wait(); }));
+  CHECK(f->failure().empty());
+}
+
+TEST_CASE_METHOD(fleet_fixture, "All topics share one control connection") {
+  options.rpc_clients = options.rpc_servers = options.topics.emplace(20);
+  const auto f = make();
+  f->start(false);
+  REQUIRE(f->wait_ready());
+  std::set<std::string> control;
+  for (const auto& at : bus.listening()) {
+    if (at.exchange == "ombt-control") control.insert(at.topic);
+  }
+  CHECK(control.size() == 40);
+  CHECK(control.contains("client-RPCClient-t-19"));
+  f->stop();
+  CHECK(alongside([&] { return f->wait(); }));
+  CHECK(bus.transports_closed() == 41);
+}
+
+TEST_CASE_METHOD(fleet_fixture, "A fleet without control runs the tests of all its topics") {
+  options.control = false;
+  options.rpc_clients = 4;
+  options.rpc_servers = 2;
+  options.topics = 2;
+  const auto f = make();
+  f->start(false);
+  REQUIRE(f->wait_ready());
+  CHECK(sum_ok(f->run_test(test_kind::call, parameters(10))) == 40);
+  std::multiset<std::uint64_t> had;
+  for (const auto& r : f->collect(agent_kind::rpc_server)) had.insert(r.figures.results.msgs_ok);
+  CHECK(had == std::multiset<std::uint64_t>{20, 20});
+  f->stop();
+  CHECK(f->wait());
+}
+
+TEST_CASE_METHOD(
+    fleet_fixture,
+    "A thread's self-audit comes once a run over several topics, and is worth a second") {
+  options.rpc_clients = options.rpc_servers = options.topics.emplace(3);
+  const auto f = make();
+  f->start(false);
+  REQUIRE(f->wait_ready());
+  const std::string native = "ombt-t-None-h-1-0123456789abcdef0123456789abcdef-native";
+  std::vector<std::unique_ptr<fake_controller>> topics;
+  for (const char* topic : {"t-0", "t-1", "t-2"}) {
+    topics.push_back(std::make_unique<fake_controller>(bus, loop, native, topic));
+  }
+  const auto audits = [&] {
+    std::vector<double> seconds;
+    for (const auto& t : topics) {
+      for (const auto& r : t->results) {
+        if (r.details.audit) seconds.push_back(r.details.audit->total().seconds);
+      }
+      t->results.clear();
+    }
+    return seconds;
+  };
+  const auto all_answered = [&] {
+    REQUIRE(drive(loop, [&] {
+      return topics[0]->results.size() + topics[1]->results.size() + topics[2]->results.size() == 3;
+    }));
+  };
+  const auto collect = [&] {
+    for (const auto& t : topics) t->ask(agent_kind::rpc_server, "get_server_results");
+    all_answered();
+  };
+  collect();
+  CHECK(audits().empty());  // it begins
+  test_parameters asked = parameters(4);
+  asked.pause = 0.4;
+  asked.run = "0123456789abcdef-1";
+  asked.detail = 1;
+  for (const auto& t : topics) t->run(agent_kind::rpc_client, test_kind::call, asked);
+  all_answered();
+  const auto of_clients = audits();
+  REQUIRE(of_clients.size() == 1);
+  CHECK(of_clients[0] >= 1.2);
+  collect();
+  const auto of_servers = audits();
+  REQUIRE(of_servers.size() == 1);
+  CHECK(of_servers[0] >= 1.0);
+  f->stop();
+  CHECK(alongside([&] { return f->wait(); }));
+}

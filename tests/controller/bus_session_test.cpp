@@ -117,6 +117,42 @@ TEST_CASE("every test over native agents adds up to the message, twice in a row"
   CHECK(fleet->wait());
 }
 
+TEST_CASE("every test over several topics at once adds up to the message, topic by topic") {
+  tests::fake_bus bus;
+  agents::fleet_options options;
+  options.rpc_clients = 6;
+  options.rpc_servers = 4;
+  options.notifiers = 3;
+  options.listeners = 3;
+  options.topics = 3;
+  const auto fleet = fleet_of(bus, options);
+  for (const auto what : {task::rpc_call, task::rpc_cast, task::rpc_fanout, task::notify}) {
+    auto asked = plan_for(what);
+    asked.topics = wire::control::topics_of("t", 3, false);
+    const auto found = run(bus, asked);
+    INFO(name_of(what) << ' ' << found.failure);
+    REQUIRE(found.ok());
+    const std::uint64_t a_topic = what == task::notify ? 20 : 40;
+    REQUIRE(found.topics.size() == 3);
+    for (std::size_t i = 0; i < 3; ++i) {
+      // The fourth RPC server is the first topic's second one.
+      const std::uint64_t copies = what == task::rpc_fanout && i == 0 ? 2 : 1;
+      CHECK(found.topics[i].clients.results.msgs_ok == a_topic);
+      CHECK(found.topics[i].expected == a_topic * copies);
+      CHECK(found.topics[i].received() == a_topic * copies);
+      CHECK(found.topics[i].ledger.delivered == a_topic);
+      CHECK(found.topics[i].clients.has_percentiles());
+    }
+    CHECK(found.ledger->complete());
+    CHECK(found.ledger->all.clean());
+    CHECK(found.foreign_results == 0);
+  }
+  auto leaving = plan_for(task::shutdown);
+  leaving.topics = wire::control::topics_of("t", 3, false);
+  CHECK(run(bus, leaving).ok());
+  CHECK(fleet->wait());
+}
+
 TEST_CASE("status sees every agent, shutdown sends them away") {
   tests::fake_bus bus;
   agents::fleet_options options;

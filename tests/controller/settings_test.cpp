@@ -66,6 +66,34 @@ TEST_CASE("limits of the self-audit are checked before anything starts") {
   CHECK(refusal(given) == "--audit core=200: expected a number from 5 to 100");
 }
 
+TEST_CASE("several topics are checked, and what they cannot be together with") {
+  auto s = call();
+  s.topic = "t";
+  CHECK(check_settings(s).what.topics.empty());
+  CHECK(check_settings(s).what.topic_count() == 1);
+  CHECK(check_settings(s).what.topic_at(0) == "t");
+  s.topics = 3;
+  const auto checked = check_settings(s);
+  CHECK(checked.what.topics == std::vector<std::string>{"t-0", "t-1", "t-2"});
+  CHECK(checked.what.topic_at(2) == "t-2");
+  s.unique = true;
+  CHECK(refusal(s) == "--topics contradicts --unique: agents of all topics would be heard as one");
+  s.unique = false;
+  for (const int topics : {0, -1, 1'001}) {
+    s.topics = topics;
+    CHECK(refusal(s) ==
+          "--topics " + std::to_string(topics) + ": expected a number from 1 to 1000");
+  }
+  s.topics = 1'000;
+  s.length = "1000000";
+  CHECK(
+      refusal(s) ==
+      "--topics 1000 with --length 1000000: more than 256 MiB, since each topic's clients are sent "
+      "the payload");
+  s.length = "250000";
+  CHECK(refusal(s).empty());
+}
+
 TEST_CASE("the defaults are ombt's") {
   const auto checked = check_settings(call());
   CHECK(checked.what.what == task::rpc_call);

@@ -234,6 +234,7 @@ std::vector<std::string> agent_arguments(const agents_of_a_kind& a, const contro
                                          const std::string& url) {
   std::vector<std::string> out{
       std::string("--") + a.option, std::to_string(a.count), "--url", url, "--topic", s.topic};
+  if (s.topics) out.insert(out.end(), {"--topics", std::to_string(*s.topics)});
   if (s.unique) out.emplace_back("--unique");
   if (!s.oslo_config.empty()) out.insert(out.end(), {"--oslo-config", s.oslo_config});
   return out;
@@ -263,6 +264,8 @@ int run_embedded(const controller::settings& given, const embedded_agents& agent
   int status = controller::exit_incomplete;
   try {
     auto checked = controller::check_settings(test);
+    wire::control::check_spread(test.topics, "--rpc-clients", clients.count);
+    wire::control::check_spread(test.topics, "--rpc-servers", servers.count);
     say(test, "no bus named: starting ombt-router, " + text_of(servers) + ", " + text_of(clients));
     router.emplace("ombt-router", std::vector<std::string>{});
     std::string url = router->wait_for_lines(1);

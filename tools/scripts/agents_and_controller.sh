@@ -21,6 +21,11 @@ client_kind=rpc-client server_kind=rpc-server
 mapfile -t agent_options <"$dir/agent-options"
 if [[ ${agent_options[0]} == notify ]]; then client_kind=notifier server_kind=listener; fi
 agent_options=("${agent_options[@]:1}")
+stem='' topics=0
+if [[ ${agent_options[2]-} == --topics ]]; then # each process is in one of them
+  stem=${agent_options[1]} topics=${agent_options[3]}
+  agent_options=("${agent_options[@]:4}")
+fi
 expect=(--expect $((clients + servers)))
 for word; do
   [[ $word == --expect || $word == --expect=* ]] && expect=() # as the user likes
@@ -29,10 +34,12 @@ done
 agent_names=() agent_pids=()
 
 start_agents() { # KIND NUMBER
-  local i
+  local i topic=()
   for ((i = 1; i <= $2; i++)); do
+    if ((topics)); then topic=(--topic "$stem-$(((i - 1) % topics))"); fi
     : >"$dir/$1-$i.log" # it is looked at, perhaps before the agent's process has opened it
-    setpriv --pdeathsig TERM -- "$bin/ombt-agent" "--$1" 1 "${agent_options[@]}" \
+    setpriv --pdeathsig TERM -- "$bin/ombt-agent" "--$1" 1 "${topic[@]}" \
+      "${agent_options[@]}" \
       >"$dir/$1-$i.log" 2>&1 </dev/null &
     agent_names+=("$1-$i")
     agent_pids+=($!)

@@ -136,6 +136,25 @@ class Embedded(Case):
             self.assertIn("Total Messages: %d\n" % (120 if task == "rpc-fanout" else 60),
                           out.split("(Server)" if task == "notify" else "RPC Server results")[1])
 
+    def test_several_topics_have_a_client_and_a_server_each(self):
+        said = SAID % ("20 RPC servers", "20 RPC clients")
+        status, out, err = self.run_it("rpc-call", "--topics", 20, "--calls", 30, "--json", "-")
+        self.assertEqual((status, err), (0, said), out)
+        report = schema.check(json.loads(out))
+        self.assertEqual([t["topic"] for t in report["topics"]],
+                         ["topic-%d" % i for i in range(20)])
+        for topic in report["topics"]:
+            self.assertEqual((topic["clients"]["messages_ok"], topic["messages_received"]),
+                             (30, 30))
+        self.assertEqual(report["ledger"]["delivered"], 600)
+        status, out, err = self.run_it("rpc-fanout", "--topics", 2, "--topic", "mine",
+                                       "--rpc-servers", 4, "--calls", 10)
+        self.assertEqual((status, err), (0, SAID % ("4 RPC servers", "2 RPC clients")), out)
+        self.assertIn("\n2 topics, mine-0 to mine-1\n", out)
+        self.assertIn("Total Messages: 40\n", out.split("RPC Server results")[1])
+        self.assertEqual(self.run_it("rpc-call", "--topics", 5, "--rpc-clients", 3), (
+            2, "", "ombt-controller: --topics 5: --rpc-clients 3 would leave topics without one\n"))
+
     def test_the_report_as_data_names_the_bus_and_its_address(self):
         status, out, err = self.run_it("rpc-call", "--json", "-")
         self.assertEqual((status, err), (0, USUAL), out)

@@ -169,6 +169,17 @@ class Quickstart(TreeTest):
         self.assertIn("2 RPC clients, 1 RPC Servers (3 total)", out)
         self.assertIn("starting 1 × rpc-server, 2 × rpc-client", err)
 
+    def test_several_topics_have_a_client_and_a_server_each(self):
+        status, out, err = self.check("rpc-call", "--calls", "20", "--topics", "3")
+        self.assertEqual(status, 0, out + err)
+        self.assertIn("3 topics, topic-0 to topic-2\n", out)
+        self.assertIn("starting 3 × rpc-server, 3 × rpc-client", err)
+        self.assertEqual(len(re.findall(r"\n  topic-[0-2] +20 +0 +0 ", out)), 3, out)
+        status, out, err = self.check("--rpc-clients", "2", "rpc-call", "--topics", "3")
+        self.assertEqual((status, out), (2, ""), err)
+        self.assertIn("--topics 3: --rpc-clients 2 would leave topics without one\n", err)
+        self.assertNotIn("starting", err)
+
     def test_agents_that_shutdown_has_leave_are_not_lost(self):
         status, out, err = self.check("shutdown")
         self.assertEqual(status, 0, out + err)

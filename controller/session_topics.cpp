@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a session does topic by topic: whom it asks at which address, which agents a topic lacks,
+// and how many messages each topic's servers should have.
+#include "controller/session.hpp"
+#include "controller/session_text.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace ombt::controller {
+
+using wire::control::agent_kind;
+using wire::control::agent_kinds;
+using wire::control::words;
+
+namespace {
+
+/// Topics, or what is missing in them, that are told one by one.
+constexpr std::size_t most_told = 5;
+
+std::string told(const std::vector<std::string>& parts, std::string_view between) {
+  std::string out;
+  for (std::size_t i = 0; i < std::min(parts.size(), most_told); ++i) {
+    if (i > 0) out += between;
+    out += parts[i];
+  }
+  if (parts.size() <= most_told) return out;
+  return out + std::string{between} + "and " + std::to_string(parts.size() - most_told) + " more";
+}
+
+std::uint64_t above(std::uint64_t a, std::uint64_t b) { return a > b ? a - b : 0; }
+
+}  // namespace
+
+wire::control::reply_address session::address_in(std::size_t topic) const {
+  wire::control::reply_address out = own_;
+  if (!plan_.topics.empty()) out.topic = wire::control::controller_topic(plan_.topics[topic]);
+  return out;
+}
+
+int session::ask_all(purpose why, wire::control::method m, agent_kind to) {
+  const auto topics = static_cast<std::uint32_t>(plan_.topic_count());
+  for (std::uint32_t topic = 0; topic < topics; ++topic) {
+    std::string args;
+    wire::control::append_reply_addr_args(args, address_in(topic));
+    send(why, m, to, std::move(args), topic);
+  }
+  return static_cast<int>(topics);
+}
+
+bool session::needed_kinds_there() const noexcept {
+  return std::all_of(outcome_.topics.begin(), outcome_.topics.end(), [&](const topic_figures& t) {
+    return std::all_of(agent_kinds.begin(), agent_kinds.end(),
+                       [&](agent_kind kind) { return !plan_.needs(kind) || t.count(kind) > 0; });
+  });
+}
+
+std::string session::missing_kinds(time_point now) const {
+  const auto test = *test_of(plan_.what);
+  std::vector<std::string> missing;
+  for (std::size_t topic = 0; topic < plan_.topic_count(); ++topic) {
+    for (const agent_kind kind :
+         {wire::control::client_kind(test), wire::control::server_kind(test)}) {
+      if (outcome_.topics[topic].count(kind) > 0) continue;
+      const bool client = kind == wire::control::client_kind(test);
+      missing.push_back("No " + std::string{wire_name(kind)} + (client ? " clients" : " servers") +
+                        " visible: no " + std::string{words(kind)} + " answered on topic " +
+                        wire::control::agent_topic(kind, plan_.topic_at(topic), plan_.unique) +
+                        " (exchange " + std::string{wire::control::control_exchange} + ") within " +
+                        seconds_text(waited(now)));
+    }
+  }
+  return told(missing, "; ");
+}
+
+std::string session::topics_without_servers() const {
+  const agent_kind servers = wire::control::server_kind(*test_of(plan_.what));
+  std::vector<bool> any(plan_.topic_count());
+  for (std::size_t i = 0; i < states_.size(); ++i) {
+    const agent_record& agent = outcome_.agents[i];
+    if (agent.kind == servers && !states_[i].excluded) any[agent.topic] = true;
+  }
+  std::vector<std::string> without;
+  for (std::size_t topic = 0; topic < any.size(); ++topic) {
+    if (any[topic]) continue;
+    without.push_back(std::to_string(outcome_.topics[topic].count(servers)) + " " +
+                      std::string{words(servers)} + "s" +
+                      (plan_.topics.empty() ? "" : " of topic " + plan_.topics[topic]));
+  }
+  return told(without, ", ");
+}
+
+std::vector<std::uint64_t> session::copies(std::uint64_t wire::control::results::*count) const {
+  std::vector<std::uint64_t> servers(plan_.topic_count(), plan_.what == task::rpc_fanout ? 0 : 1);
+  if (plan_.what == task::rpc_fanout) {
+    for (std::size_t i = 0; i < states_.size(); ++i) {
+      const agent_record& agent = outcome_.agents[i];
+      if (agent.kind == agent_kind::rpc_server && !states_[i].excluded &&
+          agent.answered_roll_call) {
+        ++servers[agent.topic];
+      }
+    }
+  }
+  for (std::size_t topic = 0; topic < servers.size(); ++topic) {
+    servers[topic] *= outcome_.topics[topic].clients.results.*count;
+  }
+  return servers;
+}
+
+std::uint64_t session::expected_messages() const {
+  std::uint64_t sum = 0;
+  for (const std::uint64_t messages : copies(&wire::control::results::msgs_ok)) sum += messages;
+  return sum;
+}
+
+std::uint64_t session::unaccounted(bool failed_too) const {
+  const auto expected = copies(&wire::control::results::msgs_ok);
+  const auto failed = copies(&wire::control::results::msgs_fail);
+  std::uint64_t sum = 0;
+  for (std::size_t topic = 0; topic < expected.size(); ++topic) {
+    sum += above(expected[topic] + (failed_too ? failed[topic] : 0),
+                 outcome_.topics[topic].received());
+  }
+  return sum;
+}
+
+std::uint64_t session::surplus() const {
+  std::uint64_t sum = 0;
+  for (const topic_figures& topic : outcome_.topics) sum += above(topic.received(), topic.expected);
+  return sum;
+}
+
+std::string session::unaccounted_by_topic() const {
+  if (plan_.topics.empty()) return {};
+  std::vector<std::string> parts;
+  for (std::size_t i = 0; i < plan_.topics.size(); ++i) {
+    const topic_figures& topic = outcome_.topics[i];
+    const std::uint64_t missing = above(topic.expected, topic.received());
+    if (missing > 0) parts.push_back(std::to_string(missing) + " in topic " + plan_.topics[i]);
+  }
+  return ": " + told(parts, ", ");
+}
+
+void session::close_topics() {
+  const auto expected = copies(&wire::control::results::msgs_ok);
+  for (std::size_t topic = 0; topic < expected.size(); ++topic) {
+    outcome_.topics[topic].expected = expected[topic];
+    outcome_.expected += expected[topic];
+  }
+}
+
+}  // namespace ombt::controller
