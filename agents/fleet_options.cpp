@@ -2,6 +2,7 @@
 #include "agents/fleet_options.hpp"
 
 #include "wire/configuration_error.hpp"
+#include "wire/control/site_counts.hpp"
 #include "wire/json/value.hpp"
 #include "wire/oslo/messages.hpp"
 #include "wire/oslo/options.hpp"
@@ -61,6 +62,21 @@ void check_name(const char* what, const std::string& text) {
       throw configuration_error(std::string(what) + " has a control character");
     }
   }
+}
+
+void check_site(const fleet_options& options) {
+  const std::string& site = options.site;
+  if (site.empty()) return;
+  if (options.rpc_clients + options.rpc_servers == 0) {
+    throw configuration_error("--site is for RPC clients and servers, and none was asked for");
+  }
+  check_name("--site", site);
+  if (site.size() > control::site_limit) {
+    throw configuration_error("--site: expected at most " + std::to_string(control::site_limit) +
+                              " bytes");
+  }
+  // Reports say so of those without one.
+  if (site == "-") throw configuration_error("--site -: expected a name");
 }
 
 drivers::duration seconds_of(double seconds) {
@@ -229,6 +245,7 @@ fleet_plan make_fleet_plan(fleet_options options) {
   if (options.listeners == 0 && !options.pool.empty()) {
     throw configuration_error("--pool is for listeners, and none was asked for");
   }
+  check_site(options);
   auto topics = control::topics_of(options.topic, options.topics, options.unique);
   control::check_spread(options.topics, "--rpc-client", options.rpc_clients);
   control::check_spread(options.topics, "--rpc-server", options.rpc_servers);

@@ -53,6 +53,7 @@ struct fleet_options {
   std::string output;        ///< file of a line a message, or empty
   std::string pool;          ///< of the listeners
   std::string service_time;  ///< of the RPC servers
+  std::string site;          ///< of the RPC clients and servers, or empty
   std::string program = "ombt-agent";
 };
 

@@ -101,6 +101,10 @@ int main(int argc, char** argv) {
                  "how long an RPC server takes for a request: 5ms always, exp:5ms on average "
                  "(default: no time)")
       ->type_name("TIME");
+  app.add_option("--site", options.site,
+                 "where the RPC clients and servers are, such as a region: native agents tell each "
+                 "other, and reports say which calls stayed on their site")
+      ->type_name("NAME");
   app.add_option("--pool", options.pool, "pool of the listeners: its members share notifications")
       ->type_name("P");
   app.add_option("--output", options.output,

@@ -3,7 +3,7 @@
 
 namespace ombt::agents {
 
-void notifier::send(std::string_view args, std::uint64_t tag) {
+void notifier::send(std::string_view args, std::string_view, std::uint64_t tag) {
   drivers::call_options options;
   options.timeout = context().timeout;
   drivers::notification_message notification;

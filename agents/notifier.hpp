@@ -16,7 +16,7 @@ class notifier final : public sender {
                std::move(transport)) {}
 
  private:
-  void send(std::string_view args, std::uint64_t tag) override;
+  void send(std::string_view args, std::string_view context, std::uint64_t tag) override;
 };
 
 }  // namespace ombt::agents

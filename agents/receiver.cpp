@@ -45,7 +45,8 @@ std::string receiver::last_trouble() const {
   return transport_->last_error();
 }
 
-void receiver::count_arrival(double sent, std::string_view msgid) {
+void receiver::count_arrival(double sent, std::string_view msgid, const request_note* note,
+                             std::string_view own) {
   if (state_ == state::closing || state_ == state::closed) return;
   const double arrival = epoch_now();
   ++arrived_;
@@ -59,6 +60,7 @@ void receiver::count_arrival(double sent, std::string_view msgid) {
     ++unidentified_;
   }
   figures->arrival(arrival, sent);
+  if (note != nullptr) figures->arrived_from(own, note->site);
   if (log_) log_->received(msgid, sent, arrival);
 }
 

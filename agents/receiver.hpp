@@ -98,8 +98,10 @@ class receiver {
 
   void listening();
   void listener_error(error_code error, std::string_view detail, bool final);
-  /// Counts a message. The id may be empty.
-  void count_arrival(double sent, std::string_view msgid);
+  /// Counts a message. The id may be empty. `note`, where there is one, says from which site it
+  /// came; `own` is this agent's.
+  void count_arrival(double sent, std::string_view msgid, const request_note* note = nullptr,
+                     std::string_view own = {});
   /// Counts a message that is no test message: an error, no failed message.
   void count_malformed(std::string_view what) { others_.error(what); }
 

@@ -14,11 +14,12 @@ bool rpc_client::start_warm_up() {
   return true;
 }
 
-void rpc_client::send(std::string_view args, std::uint64_t tag) {
+void rpc_client::send(std::string_view args, std::string_view note, std::uint64_t tag) {
   drivers::call_options options;
   options.timeout = context().timeout;
   drivers::request_message request;
   request.args_json = args;
+  request.context_json = note;
   if (plan().test == test_kind::call) {
     request.method = "echo";
     transport().call(context().rpc, request, options, *this, tag);

@@ -17,7 +17,7 @@ class rpc_client final : public sender {
 
  private:
   bool start_warm_up() override;
-  void send(std::string_view args, std::uint64_t tag) override;
+  void send(std::string_view args, std::string_view context, std::uint64_t tag) override;
 };
 
 }  // namespace ombt::agents

@@ -5,7 +5,9 @@
 
 #include "agents/test_arguments.hpp"
 
+#include <chrono>
 #include <functional>
+#include <optional>
 #include <utility>
 
 namespace ombt::agents {
@@ -20,6 +22,11 @@ wire::oslo::remote_exception type_error(std::string_view method, std::string_vie
   wire::json::append_string(e.args_json = "[", e.message);
   e.args_json += ']';
   return e;
+}
+
+std::optional<request_note> note_of(const drivers::incoming_request& request) noexcept {
+  return read_request_note(request.context ? request.context["ombt"]
+                                           : request.message["_context_ombt"]);
 }
 
 void fail(drivers::listener& from, const drivers::incoming_request& request,
@@ -79,7 +86,8 @@ void rpc_server::test_message(drivers::listener& from, const drivers::incoming_r
     fail(from, request, type_error(request.method, wrong));
     return;
   }
-  count_arrival(arguments.timestamp, arguments.msgid);
+  const std::optional<request_note> note = note_of(request);
+  count_arrival(arguments.timestamp, arguments.msgid, note ? &*note : nullptr, settings_.site);
   reply_.clear();
   if (request.wants_reply) {
     if (echo) {
@@ -89,15 +97,27 @@ void rpc_server::test_message(drivers::listener& from, const drivers::incoming_r
     }
   }
   if (!clock_.instant()) {
-    end_later(from, request);
+    end_later(from, request, note.has_value());
   } else if (request.wants_reply) {
-    from.reply(request.id, reply_);
+    answer(from, request.id, note.has_value(), request.received);
   } else {
     from.done(request.id);
   }
 }
 
-void rpc_server::end_later(drivers::listener& from, const drivers::incoming_request& request) {
+/// With what is in reply_.
+void rpc_server::answer(drivers::listener& from, drivers::request_id id, bool noted,
+                        drivers::time_point received) {
+  note_.clear();
+  if (noted) {
+    const std::chrono::nanoseconds took = drivers::steady_clock::now() - received;
+    append_note(note_, {stamp_at(received), took.count(), settings_.site});
+  }
+  from.reply(id, reply_, note_);
+}
+
+void rpc_server::end_later(drivers::listener& from, const drivers::incoming_request& request,
+                           bool noted) {
   if (free_.empty()) {
     free_.push_back(static_cast<std::uint32_t>(waiting_.size()));
     waiting_.emplace_back();
@@ -108,6 +128,8 @@ void rpc_server::end_later(drivers::listener& from, const drivers::incoming_requ
   w.from = &from;
   w.id = request.id;
   w.wants_reply = request.wants_reply;
+  w.noted = noted;
+  w.received = request.received;
   w.reply.assign(reply_);
   w.timer = loop_.start_timer(drivers::steady_clock::now() + clock_.next(), *this, place);
 }
@@ -121,7 +143,7 @@ void rpc_server::on_timer(std::uint64_t place) {
   const drivers::request_id id = w.id;
   if (w.wants_reply) {
     reply_.swap(w.reply);
-    from->reply(id, reply_);
+    answer(*from, id, w.noted, w.received);
   } else {
     from->done(id);
   }

@@ -2,7 +2,9 @@
 #pragma once
 // The agent that answers: echo(data, timestamp, msgid) returns data, noop(data, timestamp, msgid)
 // nothing, self_ready() true; other methods are unknown, as at ombt's test server. echo and noop
-// can be made to take time. Counts what arrives (receiver). All on the thread of its loop.
+// can be made to take time. A call that brings a native client's note
+// (agents/measure/trip_notes.hpp) gets one back with its reply. Counts what arrives (receiver). All
+// on the thread of its loop.
 
 #include "agents/receiver.hpp"
 #include "agents/service_time.hpp"
@@ -14,6 +16,7 @@ struct rpc_server_settings {
   drivers::target at;  ///< exchange and topic; the server is the agent's name
   drivers::serve_options serve;
   service_time takes;
+  std::string site = {};  ///< where they are, or empty
 };
 
 class rpc_server final : public receiver,
@@ -31,6 +34,8 @@ class rpc_server final : public receiver,
     drivers::request_id id;
     drivers::loop::timer_id timer = 0;
     bool wants_reply = false;
+    bool noted = false;
+    drivers::time_point received;
     std::string reply;
   };
 
@@ -44,12 +49,15 @@ class rpc_server final : public receiver,
   void on_timer(std::uint64_t place) override;
 
   void test_message(drivers::listener& from, const drivers::incoming_request& request, bool echo);
-  void end_later(drivers::listener& from, const drivers::incoming_request& request);
+  void end_later(drivers::listener& from, const drivers::incoming_request& request, bool noted);
+  void answer(drivers::listener& from, drivers::request_id id, bool noted,
+              drivers::time_point received);
 
   drivers::loop& loop_;
   const rpc_server_settings& settings_;
   service_clock clock_;
   std::string reply_;  ///< scratch
+  std::string note_;   ///< scratch
   std::vector<waiting> waiting_;
   std::vector<std::uint32_t> free_;
 };

@@ -71,12 +71,39 @@ std::string_view sender::next_text(double epoch, std::int64_t sequence) {
   return text_->render(epoch, wire::oslo::view(id_), number, size);
 }
 
+/// Only where a native controller asked, and somebody wants to know: else a message has the bytes
+/// of the Python library's.
+bool sender::exchanges_notes() const noexcept {
+  if (kind_ != wire::control::agent_kind::rpc_client) return false;
+  return plan().legs || (plan().details && !context_.site.empty());
+}
+
+std::string_view sender::context_of(drivers::time_point sent, std::chrono::nanoseconds late) {
+  if (!exchanges_notes()) return {};
+  return text_->context({stamp_at(sent), late.count(), context_.site});
+}
+
+void sender::record_note(wire::json::value from, drivers::time_point sent,
+                         std::chrono::nanoseconds took) {
+  if (!exchanges_notes()) return;
+  const auto note = read_reply_note(from);
+  if (!note) return;
+  recorder_.answered_at(context_.site, note->site, took);
+  if (!plan().legs) return;
+  const stamp completed = stamp_at(sent + took);
+  stamp began = completed;
+  began.monotonic -= took.count();
+  began.real -= took.count();
+  recorder_.legs(legs_of(began, *note, completed));
+}
+
 void sender::record(const drivers::outcome& result, std::int64_t sequence, double sent_epoch,
-                    std::chrono::nanoseconds took) {
+                    drivers::time_point sent, std::chrono::nanoseconds took) {
   const double end = sent_epoch + std::chrono::duration<double>(took).count();
   std::string name;
   if (!result.error) {
     recorder_.success(end, took);
+    if (result.note) record_note(result.note, sent, took);
   } else {
     name = failure_name(result);
     recorder_.failure(end, name, static_cast<std::uint64_t>(sequence), took);
@@ -105,7 +132,7 @@ void sender::send_next() {
   state_ = state::sending;
   sent_epoch_ = epoch_now();
   sent_at_ = steady_clock::now();
-  send(next_text(sent_epoch_, sequence_), 0);
+  send(next_text(sent_epoch_, sequence_), context_of(sent_at_, {}), 0);
 }
 
 bool sender::time_is_over(drivers::time_point next) const noexcept {
@@ -115,7 +142,7 @@ bool sender::time_is_over(drivers::time_point next) const noexcept {
 
 void sender::message_done(const drivers::outcome& result) {
   const auto now = steady_clock::now();
-  record(result, sequence_, sent_epoch_, now - sent_at_);
+  record(result, sequence_, sent_epoch_, sent_at_, now - sent_at_);
   ++sequence_;
   if (sequence_ >= plan().count || cancelled_ || time_is_over(now + plan().pause)) {
     end_run();
@@ -166,10 +193,11 @@ void sender::send_scheduled(drivers::time_point now) {
   pacer& open = *load_->open;
   const double epoch = epoch_now();
   recorder_.saw_time(epoch);
-  recorder_.scheduled(std::chrono::nanoseconds(since_start(now) - open.intended()));
+  const std::chrono::nanoseconds late(since_start(now) - open.intended());
+  recorder_.scheduled(late);
   const std::uint32_t tag = open.begin(since_start(now), epoch);
   ++sequence_;
-  send(next_text(epoch, open.of(tag).sequence), tag);
+  send(next_text(epoch, open.of(tag).sequence), context_of(now, late), tag);
 }
 
 void sender::scheduled_done(std::uint32_t tag, const drivers::outcome& result) {
@@ -177,7 +205,8 @@ void sender::scheduled_done(std::uint32_t tag, const drivers::outcome& result) {
   const std::int64_t now = since_start(steady_clock::now());
   const pacer::operation done = open.of(tag);
   open.end(tag);
-  record(result, done.sequence, done.sent_epoch, std::chrono::nanoseconds(now - done.sent));
+  record(result, done.sequence, done.sent_epoch, load_->begun + std::chrono::nanoseconds(done.sent),
+         std::chrono::nanoseconds(now - done.sent));
   if (!result.error) {
     recorder_.success_from_intended(std::chrono::nanoseconds(now - done.intended));
   }

@@ -73,6 +73,7 @@ struct sender_context {
   drivers::target rpc_fanout;                            ///< all of them
   drivers::target notifications;
   std::uint32_t topic = 0;  ///< its place among the topics of the process
+  std::string site = {};  ///< of the agents, or empty
 };
 
 class sender : public drivers::completion,
@@ -131,8 +132,8 @@ class sender : public drivers::completion,
  protected:
   /// Starts the operation that sets links up, if the kind has one.
   virtual bool start_warm_up() { return false; }
-  /// Starts one message, which completes with the tag.
-  virtual void send(std::string_view args, std::uint64_t tag) = 0;
+  /// Starts one message, which completes with the tag. The context is empty or JSON, for requests.
+  virtual void send(std::string_view args, std::string_view context, std::uint64_t tag) = 0;
 
   const sender_context& context() const noexcept { return context_; }
   const test_plan& plan() const noexcept { return text_->plan(); }
@@ -151,7 +152,10 @@ class sender : public drivers::completion,
   void on_timer(std::uint64_t tag) final;
   std::string_view next_text(double epoch, std::int64_t sequence);
   void record(const drivers::outcome& result, std::int64_t sequence, double sent_epoch,
-              std::chrono::nanoseconds took);
+              drivers::time_point sent, std::chrono::nanoseconds took);
+  bool exchanges_notes() const noexcept;
+  std::string_view context_of(drivers::time_point sent, std::chrono::nanoseconds late);
+  void record_note(wire::json::value from, drivers::time_point sent, std::chrono::nanoseconds took);
   void end_run();
 
   void begin_messages();

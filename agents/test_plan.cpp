@@ -60,6 +60,7 @@ std::shared_ptr<const test_plan> make_test_plan(const control::run_test_request&
   plan->severity = given.severity;
   plan->run = given.run;
   plan->details = given.detail > 0;
+  plan->legs = given.legs;
   plan->run_tag = control::run_tag_of(request.reply_to.server);
   if (given.load) {
     plan->load = make_load_plan(*given.load, now);
@@ -96,6 +97,12 @@ std::string_view message_text::render(double timestamp, std::string_view hex,
   tail_ += "\"}";
   text_.replace(payload_ + size, std::min(tail_.size(), whole_ - size), tail_);
   return std::string_view(text_).substr(0, payload_ + size + tail_.size());
+}
+
+std::string_view message_text::context(const request_note& note) {
+  context_.clear();
+  append_context(context_, note);
+  return context_;
 }
 
 double epoch_now() noexcept {

@@ -11,6 +11,7 @@
 
 #include "agents/load/schedule.hpp"
 #include "agents/load/sizes.hpp"
+#include "agents/measure/trip_notes.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -42,6 +43,7 @@ struct test_plan {
   std::string severity;               ///< of notifications, lower case
   std::string run;                    ///< a native controller's id of the run, or empty
   bool details = false;               ///< results with a histogram are wanted
+  bool legs = false;                  ///< calls carry notes, and their legs are wanted
   std::string run_tag;                ///< the digits that message ids begin with, or empty
   std::optional<load_plan> load;
 };
@@ -68,6 +70,9 @@ class message_text {
   /// payload needs no escaping.
   std::string_view render(double timestamp, std::string_view hex, std::uint64_t sequence,
                           std::size_t size);
+  /// The context of a request with that note. Valid until the next call; does not allocate once
+  /// warm.
+  std::string_view context(const request_note& note);
 
  private:
   std::shared_ptr<const test_plan> plan_;
@@ -76,6 +81,7 @@ class message_text {
   std::size_t payload_;  ///< where it begins in text_
   std::size_t whole_;    ///< its length, escaped
   std::size_t size_;     ///< of the last message
+  std::string context_;  ///< of the last request with a note
 };
 
 /// Now as epoch seconds, as Python's time.time() gives it.

@@ -48,6 +48,7 @@ test_places test_places_of(const fleet_plan& plan, const std::string& topic) {
   out.rpc_server.serve.ping = defaults.rpc_ping_enabled;
   out.rpc_server.serve.executor_slots = defaults.executor_thread_pool_size;
   out.rpc_server.takes = plan.takes;
+  out.rpc_server.site = plan.options.site;
   out.listener.at = out.notifications;
   out.listener.pool = plan.options.pool;
   return out;
@@ -63,7 +64,7 @@ worker::worker(drivers::loop& loop, const worker_settings& settings, worker_even
   contexts_.reserve(settings.topics.size());
   for (const test_places& at : settings.topics) {
     contexts_.push_back({loop, *this, settings.timeout, at.rpc, at.rpc, at.notifications,
-                         static_cast<std::uint32_t>(contexts_.size())});
+                         static_cast<std::uint32_t>(contexts_.size()), at.rpc_server.site});
     contexts_.back().rpc_fanout.fanout = true;
   }
 }

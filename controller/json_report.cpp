@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/json_report.hpp"
 
+#include "controller/legs_text.hpp"
 #include "controller/load_options.hpp"
 #include "controller/text_report.hpp"
 #include "controller/topics_text.hpp"
@@ -44,6 +45,58 @@ json series_of(const side& s, wire::control::series which) {
   }
   out["max_ms"] = static_cast<double>(values->max()) / 1e6;
   return out;
+}
+
+/// Of the three legs of calls.
+json legs_of(const side& s) {
+  json out;
+  out["calls"] = calls_with_legs(s);
+  for (const auto& [name, which] : call_leg_names) {
+    json leg = series_of(s, which);
+    if (!leg.is_null()) {
+      const auto below = s.negatives(which);
+      leg["negative_samples"] = below.samples;
+      leg["negative_min_ms"] =
+          below.samples > 0 ? json(static_cast<double>(below.lowest) / 1e6) : json(nullptr);
+    }
+    out[std::string{name}] = std::move(leg);
+  }
+  return out;
+}
+
+json share_of(const site_matrix& matrix, bool calls, std::optional<std::string_view> client) {
+  const auto share = matrix.local(calls, client);
+  json out;
+  if (client) out["site"] = std::string{*client};
+  out["messages"] = share.all;
+  out["local"] = share.local;
+  out["local_percent"] = optional_number(share.percent());
+  return out;
+}
+
+json sites_of(const site_matrix& matrix, bool calls) {
+  if (matrix.empty()) return nullptr;
+  json cells = json::array();
+  for (const auto& [sites, cell] : matrix.cells()) {
+    json entry = {{"client", sites.first}, {"server", sites.second}, {"arrived", cell.arrivals}};
+    if (calls) {
+      entry["calls"] = cell.calls;
+      for (const double p : reported_percentiles) {
+        entry[percentile_key(p)] = optional_number(percentile_ms(cell.latency, p));
+      }
+      const bool any = cell.calls > 0;
+      entry["max_ms"] =
+          any ? json(static_cast<double>(cell.latency.totals().max) / 1e6) : json(nullptr);
+    }
+    cells.push_back(std::move(entry));
+  }
+  json clients = json::array();
+  for (const std::string& site : matrix.client_sites()) {
+    clients.push_back(share_of(matrix, calls, site));
+  }
+  return {{"cells", std::move(cells)},
+          {"clients", std::move(clients)},
+          {"all", share_of(matrix, calls, {})}};
 }
 
 json latency_of(const side& s) {
@@ -217,6 +270,7 @@ json clients_of(const plan& what, const outcome& found, agent_kind kind) {
   const side& s = found.clients;
   json out = side_of(found, kind, s);
   out["latency"]["intended"] = series_of(s, wire::control::series::intended);
+  out["legs"] = what.parameters.legs ? legs_of(s) : json(nullptr);
   out["failed_after"] = series_of(s, wire::control::series::failed);
   const auto& load = what.parameters.load;
   if (!load || !load->open_loop()) return out;
@@ -390,6 +444,7 @@ std::string json_report(const report_header& header, const plan& what, const out
     out["warm_up_messages"] = optional_number(found.warm_up_messages);
     out["messages_expected"] = found.expected;
     out["messages_received"] = found.received;
+    out["sites"] = sites_of(found.sites, what.what == task::rpc_call);
     out["ledger"] = found.ledger ? ledger_of(*found.ledger) : json(nullptr);
     const auto& start = found.clients.results.start_time;
     const auto& stop = found.servers.results.stop_time;

@@ -296,6 +296,10 @@ void add_load(plan& to, const load_settings& given, std::optional<long long> cou
               const lengths& payload) {
   auto rate = choose_rate(given);
   if (!rate) check_alone(given, !payload.sizes.empty());
+  if (given.legs && to.what != task::rpc_call) {
+    throw configuration_error("--legs is for rpc-call: only a call has a reply");
+  }
+  to.parameters.legs = to.what == task::rpc_call && (given.legs || rate);
   const std::array<std::pair<std::string_view, bool>, 4> reasons = {
       {{rate ? rate->option : "", rate.has_value()},
        {"--duration", !given.duration.empty()},

@@ -27,6 +27,7 @@ struct load_settings {
   std::string max_late;
   std::string duration;
   std::string warmup;
+  bool legs = false;  ///< of calls, in a closed loop; in an open one they are there anyway
 };
 
 /// Seconds of "30s", "500ms", "2m", "1h" or "30" (seconds), above 0 and at most 7 days. Throws

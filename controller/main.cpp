@@ -286,7 +286,10 @@ int main(int argc, char** argv) {
   const auto add = [&](const char* name, const char* what, const char* count_option) {
     return add_test(app, given, agents, name, what, count_option);
   };
-  add("rpc-call", "clients call, servers answer", "--calls");
+  add("rpc-call", "clients call, servers answer", "--calls")
+      ->add_flag("--legs", given.load.legs,
+                 "of how long a call took: how much the request, the server and the reply, as far "
+                 "as agents are native (an open loop tells it anyway)");
   add_delay(add("rpc-cast", "clients cast, no answers", "--calls"), given);
   add_delay(add("rpc-fanout", "clients cast to all servers", "--calls"), given);
   CLI::App* const notify = add("notify", "notifiers notify, listeners listen", "--events");

@@ -8,6 +8,7 @@
 
 #include "controller/ledger_summary.hpp"
 #include "controller/plan.hpp"
+#include "controller/site_matrix.hpp"
 #include "controller/topic_figures.hpp"
 #include "controller/watch/bus_watch.hpp"
 
@@ -49,10 +50,11 @@ struct side {
   wire::control::results results;
   wire::hdr::histogram latency;
   std::uint64_t negative_samples = 0;
-  double negative_min = 0;                                       ///< milliseconds
-  wire::control::link_counts links;                              ///< of the native agents
-  std::map<wire::control::series, wire::hdr::histogram> series;  ///< those with samples
-  wire::control::load_counts load;                               ///< of an open loop
+  double negative_min = 0;                                                ///< milliseconds
+  wire::control::link_counts links;                                       ///< of the native agents
+  std::map<wire::control::series, wire::hdr::histogram> series;           ///< those with samples
+  std::map<wire::control::series, wire::control::below_zero> below_zero;  ///< those with any
+  wire::control::load_counts load;                                        ///< of an open loop
 
   /// True if the histogram holds every latency sample, so that percentiles may be told.
   bool has_percentiles() const noexcept {
@@ -63,6 +65,11 @@ struct side {
   const wire::hdr::histogram* find(wire::control::series which) const noexcept {
     const auto found = series.find(which);
     return found == series.end() ? nullptr : &found->second;
+  }
+  /// Samples of it that clocks apart made negative.
+  wire::control::below_zero negatives(wire::control::series which) const noexcept {
+    const auto found = below_zero.find(which);
+    return found == below_zero.end() ? wire::control::below_zero{} : found->second;
   }
 };
 
@@ -93,6 +100,8 @@ struct outcome {
 
   /// What the agents' threads say of themselves.
   std::map<audited_thread, wire::control::audit_report> audits;
+  /// Which sites called which.
+  site_matrix sites;
   /// The bus's own processes, as far as they are on this machine.
   bus_watched bus;
 

@@ -408,8 +408,14 @@ void session::take(agent_record& from, side& into,
   into.latency.merge(result.details.latency);
   into.links.merge(result.details.links);
   if (plan_.parameters.load) into.load.merge(result.details.load);
-  for (const auto& [which, values] : result.details.series.entries()) {
-    into.series[which].merge(values);
+  for (const auto& entry : result.details.series.entries()) {
+    into.series[entry.which].merge(entry.values);
+    if (entry.below.samples > 0) into.below_zero[entry.which].merge(entry.below);
+  }
+  if (result.details.sites && &into == &outcome_.clients) {
+    outcome_.sites.add_client(*result.details.sites);
+  } else if (result.details.sites) {
+    outcome_.sites.add_server(*result.details.sites);
   }
   if (result.details.audit) outcome_.add_audit(from, *result.details.audit);
   if (result.details.negative_samples > 0) {

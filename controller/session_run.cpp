@@ -53,6 +53,7 @@ void session::forget_warm_up(time_point now) {
   outcome_.clients = {};
   outcome_.servers = {};
   outcome_.audits.clear();
+  outcome_.sites = {};
   outcome_.polled = false;
   ledger_ = topic_ledgers{plan_.what == task::rpc_fanout, plan_.topic_count()};
   for (topic_figures& topic : outcome_.topics) topic.clients = topic.servers = {};

@@ -4,6 +4,7 @@
 #include "wire/format.hpp"
 
 #include "controller/ledger_text.hpp"
+#include "controller/legs_text.hpp"
 #include "controller/load_options.hpp"
 #include "controller/session_text.hpp"
 #include "controller/topics_text.hpp"
@@ -23,6 +24,13 @@ using wire::control::agent_kinds;
 using wire::control::test_kind;
 using wire::control::words;
 using ull = unsigned long long;
+
+template <class Histogram>
+std::optional<double> percentile_of(const Histogram& of, double percentile) {
+  const auto& totals = of.totals();
+  if (!enough_samples(totals.count + totals.overflow, percentile)) return {};
+  return static_cast<double>(of.value_at_percentile(percentile)) / 1e6;
+}
 
 /// "50%", "99.9%"
 std::string percent_text(double percentile) { return format("%g%%", percentile); }
@@ -138,9 +146,11 @@ bool enough_samples(std::uint64_t samples, double percentile) noexcept {
 }
 
 std::optional<double> percentile_ms(const wire::hdr::histogram& of, double percentile) {
-  const auto& totals = of.totals();
-  if (!enough_samples(totals.count + totals.overflow, percentile)) return {};
-  return static_cast<double>(of.value_at_percentile(percentile)) / 1e6;
+  return percentile_of(of, percentile);
+}
+
+std::optional<double> percentile_ms(const wire::hdr::sparse_histogram& of, double percentile) {
+  return percentile_of(of, percentile);
 }
 
 std::optional<double> percentile_ms(const side& s, double percentile) {
@@ -215,6 +225,7 @@ std::string test_report(const plan& what, const outcome& found, std::string_view
     append_results_text(out, s.results);
     append_percentiles(out, s, reporting, with_details);
     if (&s == &found.clients) append_open_loop(out, what, found);
+    if (&s == &found.clients && what.parameters.legs) append_legs_text(out, s);
     append_links(out, s);
   };
   append_side(notify ? "Aggregated Notifier (Client) results:" : "Aggregated RPC Client results:",
@@ -233,6 +244,12 @@ std::string test_report(const plan& what, const outcome& found, std::string_view
   if (!what.topics.empty()) {
     append_title(out, "Topics, latency at the clients:");
     append_topics_text(out, what, found);
+  }
+  if (!found.sites.empty()) {
+    const bool calls = test == test_kind::call;
+    append_title(out, calls ? "Sites (calls of clients at servers, and p50/p99 in msecs):"
+                            : "Sites (messages of clients at servers):");
+    append_site_text(out, found.sites, calls, found.clients.results.msgs_ok);
   }
   if (found.ledger) append_ledger_text(out, *found.ledger, words(client), words(server));
   if (audit.threads > 0) {

@@ -24,6 +24,7 @@ bool enough_samples(std::uint64_t samples, double percentile) noexcept;
 std::optional<double> percentile_ms(const side& s, double percentile);
 /// The same of any histogram.
 std::optional<double> percentile_ms(const wire::hdr::histogram& of, double percentile);
+std::optional<double> percentile_ms(const wire::hdr::sparse_histogram& of, double percentile);
 
 /// The same over all operations, failed ones as infinity. In an open loop over all that were
 /// scheduled, successes from the instants that their schedules had for them, failed and dropped

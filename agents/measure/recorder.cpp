@@ -19,6 +19,13 @@ void report::merge(const report& other) {
   details.links.merge(other.details.links);
   details.series.merge(other.details.series);
   details.load.merge(other.details.load);
+  if (!details.sites) {
+    details.sites = other.details.sites;
+  } else if (other.details.sites) {
+    auto sum = std::make_shared<wire::control::site_counts>(*details.sites);
+    sum->merge(*other.details.sites);
+    details.sites = std::move(sum);
+  }
 }
 
 void recorder::success(double end, std::chrono::nanoseconds latency) {
@@ -61,9 +68,25 @@ void recorder::scheduled(std::chrono::nanoseconds slip) {
   report_.details.series.record(wire::control::series::slip, slip.count());
 }
 
+void recorder::legs(const call_legs& of) {
+  using wire::control::series;
+  wire::control::series_set& to = report_.details.series;
+  to.record_difference(series::request_leg, of.request);
+  to.record_difference(series::server_time, of.server);
+  to.record_difference(series::reply_leg, of.reply);
+}
+
+wire::control::site_counts* recorder::sites(std::string_view own, std::string_view other) {
+  if (own.empty() && other.empty()) return nullptr;
+  if (!sites_) sites_ = std::make_unique<site_counts>(own);
+  return sites_.get();
+}
+
 report recorder::take() {
   failures_.reset();
-  return std::exchange(report_, report{});
+  report taken = std::exchange(report_, report{});
+  taken.details.sites = std::move(sites_);
+  return taken;
 }
 
 report recorder::take(std::uint64_t client, std::uint64_t sent) {

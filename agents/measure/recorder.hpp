@@ -10,6 +10,8 @@
 
 #include "drivers/transport.hpp"
 
+#include "agents/measure/trip_notes.hpp"
+
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -48,6 +50,19 @@ class recorder {
     report_.details.load.scheduled += messages;
     report_.details.load.dropped += messages;
   }
+  /// The legs of a call that succeeded.
+  void legs(const call_legs& of);
+  /// A call that succeeded was answered at that site; nothing where neither side has one.
+  void answered_at(std::string_view own, std::string_view site, std::chrono::nanoseconds latency) {
+    const auto nanoseconds = latency.count() > 0 ? latency.count() : 0;
+    if (site_counts* const at = sites(own, site)) {
+      at->answered(site, static_cast<std::uint64_t>(nanoseconds));
+    }
+  }
+  /// A message arrived from that site; nothing where neither side has one.
+  void arrived_from(std::string_view own, std::string_view site) {
+    if (site_counts* const at = sites(own, site)) at->arrived(site);
+  }
   /// An error that is no failed message.
   void error(std::string_view text) { report_.results.count_error(text); }
   /// Widens the test interval (epoch seconds).
@@ -64,6 +79,9 @@ class recorder {
   report take(std::uint64_t client, std::uint64_t sent);
 
  private:
+  using site_counts = wire::control::site_counts;
+  site_counts* sites(std::string_view own, std::string_view other);
+
   report report_;
   /// Which messages failed; few clients have any.
   struct failures {
@@ -71,6 +89,7 @@ class recorder {
     wire::control::ledger_room room{wire::control::client_ledger::room_bytes};
   };
   std::unique_ptr<failures> failures_;
+  std::unique_ptr<site_counts> sites_;  ///< none before the first message at a site
 };
 
 /// What an agent's transport and, where it has one, its listener have counted since they were made.

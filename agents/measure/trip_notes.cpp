@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agents/measure/trip_notes.hpp"
 
+#include "agents/measure/boot_id.hpp"
+
 #include <charconv>
 #include <iterator>
 
@@ -35,16 +37,11 @@ bool read_number(wire::json::value from, std::int64_t& into) noexcept {
   return true;
 }
 
-bool read_text(wire::json::value from, std::size_t limit, std::string_view& into) noexcept {
-  const auto text = from.string();
-  if (!text || text->size() > limit) return false;
-  into = *text;
-  return true;
-}
-
 bool read_stamp(wire::json::value from, stamp& into) noexcept {
-  return read_text(from["boot"], boot_limit, into.boot) &&
-         read_number(from["mono"], into.monotonic) && read_number(from["real"], into.real);
+  const auto boot = from["boot"].string();
+  if (!boot || boot->size() > boot_limit) return false;
+  into.boot = *boot;
+  return read_number(from["mono"], into.monotonic) && read_number(from["real"], into.real);
 }
 
 /// What may be left out.
@@ -53,14 +50,37 @@ bool read_rest(wire::json::value from, std::string_view key, std::int64_t& numbe
   const auto given = from[key];
   if (given && (!read_number(given, number) || number < 0)) return false;
   const auto named = from["site"];
-  return !named || read_text(named, site_limit, site);
+  if (!named) return true;
+  const auto name = named.string();
+  if (!name || !wire::control::is_site(*name)) return false;
+  site = *name;
+  return true;
 }
 
 }  // namespace
 
+std::int64_t real_now() noexcept {
+  using namespace std::chrono;
+  return duration_cast<nanoseconds>(system_clock::now().time_since_epoch()).count();
+}
+
+stamp stamp_at(std::chrono::steady_clock::time_point at) noexcept {
+  using namespace std::chrono;
+  const nanoseconds ago = steady_clock::now() - at;
+  return {std::string_view(boot_id()).substr(0, boot_limit),
+          nanoseconds(at.time_since_epoch()).count(), real_now() - ago.count()};
+}
+
 std::int64_t between(const stamp& from, const stamp& to) noexcept {
   if (from.boot == to.boot && !to.boot.empty()) return to.monotonic - from.monotonic;
   return to.real - from.real;
+}
+
+call_legs legs_of(const stamp& sent, const reply_note& note, const stamp& completed) noexcept {
+  stamp replied = note.received;
+  replied.monotonic += note.took;
+  replied.real += note.took;
+  return {between(sent, note.received), note.took, between(replied, completed)};
 }
 
 void append_context(std::string& out, const request_note& note) {

@@ -96,6 +96,12 @@ class Refused(unittest.TestCase):
                 (client + ("--service-time", "5ms"), "--service-time is for RPC servers"),
                 (client + ("--pool", "p"), "--pool is for listeners"),
                 (client + ("--pool", ""), "--pool has an empty value"),
+                (("--listener", "1", "--site", "s"), "--site is for RPC clients and servers"),
+                (client + ("--site", ""), "--site has an empty value"),
+                (client + ("--site", "s" * 65), "--site: expected at most 64 bytes"),
+                (client + ("--site", "a\x1b[2J"), "--site has a control character"),
+                (client + ("--site", b"s\xff"), "--site is no UTF-8"),
+                (client + ("--site", "-"), "--site -: expected a name"),
                 (client + ("--topic", ""), "topic"),
                 (client + ("--topic", "my topic"), "--topic"),
                 (client + ("--topic", "t" * 65), "--topic"),
@@ -177,8 +183,8 @@ class Help(unittest.TestCase):
         self.assertEqual(result.returncode, 0)
         for word in ("--rpc-server", "--rpc-client", "--listener", "--notifier", "--topic", "--url",
                      "--control", "--unique", "--oslo-config", "--name", "--timeout", "--topology",
-                     "--threads", "--output", "--pool", "--service-time", "--daemon", "OMBT_URL",
-                     "Examples", "ombt-controller"):
+                     "--threads", "--output", "--pool", "--service-time", "--site", "--daemon",
+                     "OMBT_URL", "Examples", "ombt-controller"):
             self.assertIn(word, result.stdout)
 
     def test_version(self):

@@ -145,7 +145,8 @@ class fake_listener final : public drivers::listener {
     drivers::incoming_request r;
     std::string whole = R"({"method": )";
     wire::json::append_string(whole, m.method);
-    whole += R"(, "args": )" + m.args + "}";
+    whole += R"(, "args": )" + m.args;
+    whole += R"(, "context": )" + (m.context.empty() ? "{}" : m.context) + "}";
     if (reader.parse(whole, r.message)) {
       ++counters_.malformed;
       drop(id);
@@ -154,6 +155,7 @@ class fake_listener final : public drivers::listener {
     r.id = id;
     r.method = m.method;
     r.args = r.message["args"];
+    r.context = r.message["context"];
     r.wants_reply = m.what == sent_message::kind::call;
     r.received = std::chrono::steady_clock::now();
     requests_->on_request(*this, r);
@@ -222,7 +224,8 @@ class fake_transport final : public drivers::transport, private drivers::timer_t
            std::string(r.args_json),
            {},
            {},
-           o.timeout},
+           o.timeout,
+           std::string(r.context_json)},
           done, tag);
   }
   void cast(const target& to, const drivers::request_message& r, const drivers::call_options& o,
@@ -233,7 +236,8 @@ class fake_transport final : public drivers::transport, private drivers::timer_t
            std::string(r.args_json),
            {},
            {},
-           o.timeout},
+           o.timeout,
+           std::string(r.context_json)},
           done, tag);
   }
   void notify(const target& to, const drivers::notification_message& n,

@@ -32,6 +32,7 @@ struct sent_message {
   std::string publisher_id;
   std::string event_type;
   drivers::duration timeout{};
+  std::string context = {};  ///< of a call or a cast, JSON or empty
 };
 
 /// What happens to the next operations of a method instead of delivery.

@@ -163,6 +163,16 @@ TEST_CASE("A setting that cannot be used is refused in one line that names it") 
        }},
       {"--service-time", [](auto& o) { o.service_time = "5ms"; }},
       {"--pool", [](auto& o) { o.pool = "p"; }},
+      {"--site is no UTF-8", [](auto& o) { o.site = "a\xff"; }},
+      {"--site has a control character", [](auto& o) { o.site = "a\nb"; }},
+      {"--site: expected at most 64 bytes", [](auto& o) { o.site = std::string(65, 's'); }},
+      {"--site -: expected a name", [](auto& o) { o.site = "-"; }},
+      {"--site is for RPC clients and servers",
+       [](auto& o) {
+         o.rpc_clients = 0;
+         o.notifiers = 1;
+         o.site = "s";
+       }},
       {"/no/such/file", [](auto& o) { o.oslo_config = "/no/such/file"; }},
       {"%d", [](auto& o) { o.output = "x-%d"; }},
   };

@@ -94,6 +94,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     require(back.parameters.data == test.parameters.data && back.reply_to == test.reply_to);
     // A load travels with a run's id only, which reading makes sure of.
     require(back.parameters.load == test.parameters.load);
+    require(back.parameters.legs == test.parameters.legs || test.parameters.run.empty());
   }
   client_result_request result;
   if (read_client_result_args(root, result, why)) {
@@ -115,6 +116,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       audit.merge(*result.details.audit);
       require(audit.total().seconds >= audit.above(90).seconds && audit.lag_ms(99) >= 0);
     }
+    if (result.details.sites) {
+      site_counts sites = *result.details.sites;
+      sites.merge(*result.details.sites);
+      sites.answered("own", 1);
+      require(is_site(sites.own()) && sites.entries().size() <= site_counts::most_sites + 2);
+    }
+    series_set series = result.details.series;
+    series.merge(result.details.series);
+    for (const auto& entry : series.entries()) require(entry.below.lowest <= 0);
     results merged = result.results;
     merged.merge(back.results);
     append_results_text(out, merged);

@@ -128,6 +128,14 @@ bool read_native_parameters(json::value from, test_parameters& out, std::string&
     }
     out.detail = static_cast<int>(*number);
   }
+  if (const json::value legs = from["legs"]) {
+    const auto flag = legs.boolean();
+    if (!flag) {
+      why = "kwargs.ombt.legs is neither true nor false";
+      return false;
+    }
+    out.legs = *flag;
+  }
   const json::value load = from["load"];
   return !load || read_load(load, out.data, out.load.emplace(), why);
 }
@@ -357,6 +365,7 @@ void append_run_test_args(std::string& out, test_kind test, const test_parameter
     json::append_string(out, parameters.run);
     out += ", \"detail\": ";
     out += std::to_string(parameters.detail);
+    if (parameters.legs) out += ", \"legs\": true";
     if (parameters.load) {
       out += ", \"load\": ";
       append_load(out, *parameters.load);

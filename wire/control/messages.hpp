@@ -9,7 +9,8 @@
 // unknown key in reply_addr):
 // - run_test's kwargs carry "ombt": {"run": id, "detail": 1}. ombt ignores unknown kwargs. A
 //   native client then adds the key "ombt" to its results (results.hpp), with the same run id.
-//   A "load" in it (load.hpp) says what count and pause cannot.
+//   A "load" in it (load.hpp) says what count and pause cannot; "legs": true asks for the legs of
+//   calls, for which native agents exchange notes (agents/measure/trip_notes.hpp).
 // - client_pong carries "ombt": {"run": id} to a native controller: the id of its run that this
 //   agent works on or has waiting, empty if there is none.
 // - run_test of the test "cancel_run", which ombt does not know and ignores: its kwargs carry
@@ -142,6 +143,7 @@ struct test_parameters {
   std::string severity = "debug";     ///< of notifications
   std::string run;                    ///< native: id of the run, at most 64 bytes; empty: not asked
   int detail = 0;                     ///< native: 1 asks for the extra key in results
+  bool legs = false;                  ///< native: the legs of calls are wanted
   std::optional<control::load> load;  ///< native: what count and pause cannot say
 };
 

@@ -137,6 +137,7 @@ void append_details(std::string& out, const result_details& details) {
     out += ", \"audit\": ";
     append_audit(out, *details.audit);
   }
+  if (details.sites) details.sites->append_members(out += ", ");
   out += '}';
 }
 
@@ -281,6 +282,14 @@ bool read_details(json::value from, result_details& out, std::string& why) {
       return false;
     }
     out.audit = read;
+  }
+  if (fields.ok() && from["sites"]) {
+    auto sites = std::make_shared<site_counts>();
+    if (!site_counts::read_members(from, *sites, why)) {
+      why.insert(0, "results.ombt.");
+      return false;
+    }
+    out.sites = std::move(sites);
   }
   return fields.ok() && read_any_ledger(from["ledger"], out, why);
 }

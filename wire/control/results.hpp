@@ -13,6 +13,7 @@
 #include "wire/control/link_counts.hpp"
 #include "wire/control/messages.hpp"
 #include "wire/control/series.hpp"
+#include "wire/control/site_counts.hpp"
 #include "wire/hdr/histogram.hpp"
 #include "wire/json/value.hpp"
 
@@ -73,6 +74,7 @@ struct result_details {
   std::shared_ptr<const server_ledger> received;  ///< of a receiver; empty: none
   /// Of the I/O thread; with the results of one of its agents only, or none.
   std::shared_ptr<const audit_report> audit;
+  std::shared_ptr<const site_counts> sites;  ///< empty: no message was at a site
 };
 
 /// An error's text as records count it: message ids masked, without control characters, cut to
@@ -108,7 +110,7 @@ struct results {
 /// Appends the record as ombt's agents send it; details, where given, as a last key "ombt":
 /// {"run", "latency": histogram, "negative_samples", "negative_min_ms", "links": {name: count},
 /// "series": {name: histogram}, "load": {"scheduled", "late", "dropped"}, "ledger": ledger.hpp,
-/// "audit": audit.hpp}.
+/// "audit": audit.hpp, "site" and "sites": site_counts.hpp}.
 void append_results(std::string& out, const results& r, const result_details* details = nullptr);
 
 /// client_result: {"name", "kind", "results"}.

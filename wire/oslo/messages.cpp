@@ -15,15 +15,14 @@ namespace {
 void write_context(message_writer& to, std::string_view object) {
   if (object.empty() || object == "{}") return;
   thread_local json::reader reader;
+  thread_local std::string text;
   json::value root;
   if (reader.parse(object, root)) return;
-  std::string text;
+  text.clear();
   root.for_each_member([&](std::string_view key, json::value value) {
-    text += ", ";
-    std::string name = "_context_";
-    name += key;
-    json::append_string(text, name);
-    text += ": ";
+    text += R"(, "_context_)";
+    json::append_escaped(text, key);
+    text += "\": ";
     value.append_to(text);
   });
   to.json(text);

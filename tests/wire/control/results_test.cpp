@@ -150,6 +150,37 @@ TEST_CASE("a loop's schedule and its histograms stand in the details, and surviv
   CHECK(details.series.empty());
 }
 
+TEST_CASE("differences of clocks apart are kept beside their histogram, and survive the wire") {
+  result_details details;
+  details.series.record_difference(series::request_leg, 7);
+  details.series.record_difference(series::request_leg, -5);
+  details.series.record_difference(series::request_leg, -9);
+  details.series.record_difference(series::reply_leg, INT64_MIN);
+  std::string args;
+  append_client_result_args(args, "agent", agent_kind::rpc_client, {}, &details);
+  const std::string end =
+      R"("series": {"request_leg": {"count": 1, "overflow": 0, "min": 7, "max": 7, "total": 7.0, )"
+      R"("counts": [[7, 1]]}, "reply_leg": {"count": 0, "overflow": 0, "min": 0, "max": 0, )"
+      R"("total": 0.0, "counts": []}, "below_zero": {"request_leg": {"samples": 2, "min_ns": -9}, )"
+      R"("reply_leg": {"samples": 1, "min_ns": -2305843009213693952}}}}}})";
+  INFO(args);
+  CHECK(args.substr(args.size() - end.size()) == end);
+  json::reader reader;
+  json::value root;
+  REQUIRE_FALSE(reader.parse(args, root));
+  client_result_request request;
+  std::string why;
+  REQUIRE(read_client_result_args(root, request, why));
+  CHECK(render(request.results, &request.details) == render({}, &details));
+  // In sums the lowest is that of all.
+  series_set sum;
+  sum.record_difference(series::request_leg, -20);
+  sum.merge(request.details.series);
+  REQUIRE(sum.entries().size() == 2);
+  CHECK(sum.entries()[0].below == below_zero{3, -20});
+  CHECK(sum.find(series::request_leg)->totals().count == 1);
+}
+
 TEST_CASE("what links counted adds up, grows and is told in words") {
   link_counts counts;
   CHECK_FALSE(counts.any());
@@ -227,6 +258,21 @@ TEST_CASE("a record that nobody sane sends is refused with a reason") {
       {R"({"ombt": {"latency": )" + histogram + R"(, "series": []}})", "series is no object"},
       {R"({"ombt": {"latency": )" + histogram + R"(, "series": {"slip": 5}}})",
        "results.ombt.series.slip: histogram is no object"},
+      {R"({"ombt": {"latency": )" + histogram + R"(, "series": {"below_zero": 5}}})",
+       "series.below_zero is no object"},
+      {R"({"ombt": {"latency": )" + histogram + R"(, "series": {"below_zero": {"slip": 5}}}})",
+       "series.below_zero.slip is no samples below zero"},
+      {R"({"ombt": {"latency": )" + histogram +
+           R"(, "series": {"below_zero": {"slip": {"samples": 0, "min_ns": -1}}}}})",
+       "series.below_zero.slip is no samples below zero"},
+      {R"({"ombt": {"latency": )" + histogram +
+           R"(, "series": {"below_zero": {"slip": {"samples": 1, "min_ns": 1}}}}})",
+       "series.below_zero.slip is no samples below zero"},
+      {R"({"ombt": {"latency": )" + histogram +
+           R"(, "series": {"below_zero": {"slip": {"samples": 1, "min_ns": -3000000000000000000}}}}})",
+       "series.below_zero.slip is no samples below zero"},
+      {R"({"ombt": {"latency": )" + histogram + R"(, "sites": {}}})",
+       "results.ombt.site is no site"},
   };
   for (const auto& [text, reason] : bad) {
     results out;
