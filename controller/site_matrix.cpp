@@ -45,6 +45,13 @@ std::string short_ms(const std::optional<double>& ms) {
   return format(*ms < 10 ? "%.3f" : *ms < 1000 ? "%.1f" : "%.0f", *ms);
 }
 
+/// "0.512/1.203", "n/a"
+std::string latency_of(const site_matrix::cell& c) {
+  const auto median = percentile_ms(c.latency, 50);
+  if (!median) return "n/a";
+  return short_ms(median) + '/' + short_ms(percentile_ms(c.latency, 99));
+}
+
 std::string percent_of(const site_matrix::share& s) {
   const auto percent = s.percent();
   return percent ? format("%.1f%%", *percent) : "n/a";
@@ -75,12 +82,7 @@ void append_table(std::string& out, const site_matrix& matrix, bool calls) {
       const auto found = matrix.cells().find({client, server});
       const bool any = found != matrix.cells().end() && messages_of(found->second, calls) > 0;
       append_right(out, grouped(any ? messages_of(found->second, calls) : 0), cell_width);
-      std::string both;
-      if (any && calls) {
-        const auto& values = found->second.latency;
-        both = short_ms(percentile_ms(values, 50)) + '/' + short_ms(percentile_ms(values, 99));
-      }
-      append_right(latencies, both, cell_width);
+      append_right(latencies, any && calls ? latency_of(found->second) : "", cell_width);
     }
     append_right(out, percent_of(matrix.local(calls, client)), local_width);
     out += '\n';
@@ -106,10 +108,7 @@ void append_list(std::string& out, const site_matrix& matrix, bool calls) {
     const auto& [sites, cell] = *cells[i];
     out.append("  ").append(site_text(sites.first)).append(" -> ").append(site_text(sites.second));
     out += ": " + grouped(messages_of(cell, calls));
-    if (calls) {
-      out += ", " + short_ms(percentile_ms(cell.latency, 50)) + '/' +
-             short_ms(percentile_ms(cell.latency, 99));
-    }
+    if (calls) out += ", " + latency_of(cell);
     out += '\n';
   }
   if (cells.size() > told) out += "  and " + grouped(cells.size() - told) + " more pairs\n";

@@ -177,11 +177,11 @@ TEST_CASE_METHOD(notes_fixture, "servers that give no note leave legs and sites 
 
 TEST_CASE_METHOD(notes_fixture, "notes that no native server gives are passed over") {
   auto strange = answers("\"XXX\"");
-  const char* const note = GENERATE(
-      R"(5)", R"({"boot": "m", "mono": 1, "real": 1})",
-      R"({"boot": "m", "mono": 1, "real": 1, "took": -5, "site": "b"})",
-      R"({"boot": "m", "mono": 1, "real": 1, "took": 5, "site": "\u001b[2J"})",
-      R"({"boot": "m", "mono": 1, "real": 4611686018427387904, "took": 5, "site": "b"})");
+  const char* const note =
+      GENERATE(R"(5)", R"({"boot": "m", "mono": 1, "real": 1})",
+               R"({"boot": "m", "mono": 1, "real": 1, "took": -5, "site": "b"})",
+               R"({"boot": "m", "mono": 1, "real": 1, "took": 5, "site": "\u001b[2J"})",
+               R"({"boot": "m", "mono": 1, "real": 4611686018427387904, "took": 5, "site": "b"})");
   strange.note_json = note;
   bus.script_always("echo", strange);
   const auto found = run({test_kind::call, 5, 1, true}, "a");
@@ -190,7 +190,8 @@ TEST_CASE_METHOD(notes_fixture, "notes that no native server gives are passed ov
   CHECK_FALSE(found.details.sites);
 }
 
-TEST_CASE_METHOD(notes_fixture, "legs that clocks apart make negative are counted, none is dropped") {
+TEST_CASE_METHOD(notes_fixture,
+                 "legs that clocks apart make negative are counted, none is dropped") {
   // A server on another machine whose clock is an hour ahead.
   auto ahead = answers("\"XXX\"");
   std::string note;
@@ -220,7 +221,8 @@ TEST_CASE_METHOD(notes_fixture, "a foreign server's note is of no interest to wh
   CHECK_FALSE(found.details.sites);
 }
 
-TEST_CASE_METHOD(notes_fixture, "clients count calls by the servers' sites, servers by the clients'") {
+TEST_CASE_METHOD(notes_fixture,
+                 "clients count calls by the servers' sites, servers by the clients'") {
   serve("a");
   serve("b");
   serve("");
@@ -248,7 +250,8 @@ TEST_CASE_METHOD(notes_fixture, "clients count calls by the servers' sites, serv
   }
 }
 
-TEST_CASE_METHOD(notes_fixture, "casts and fanouts say their site too, and only servers count them") {
+TEST_CASE_METHOD(notes_fixture,
+                 "casts and fanouts say their site too, and only servers count them") {
   serve("a");
   serve("b");
   const auto cast = run({test_kind::cast, 4}, "c");
@@ -257,8 +260,7 @@ TEST_CASE_METHOD(notes_fixture, "casts and fanouts say their site too, and only 
   run({test_kind::fanout, 3}, "c");
   settle(loop);
   for (const auto& server : servers) {
-    CHECK(counts_of(server->collect(controller)) ==
-          std::map<std::string, std::uint64_t>{{"c", 5}});
+    CHECK(counts_of(server->collect(controller)) == std::map<std::string, std::uint64_t>{{"c", 5}});
   }
 }
 
@@ -282,7 +284,8 @@ struct keeping_listener final : drivers::listener {
 
 }  // namespace
 
-TEST_CASE_METHOD(notes_fixture, "a server answers a note with a note, on either bus, else with none") {
+TEST_CASE_METHOD(notes_fixture,
+                 "a server answers a note with a note, on either bus, else with none") {
   drivers::request_handler& handler = serve("b");
   const std::string args =
       R"("args": {"data": "X", "timestamp": 1e9, "msgid": "aaaaaaaaaaaaaaaa0000000000000001:0"})";
@@ -291,11 +294,11 @@ TEST_CASE_METHOD(notes_fixture, "a server answers a note with a note, on either 
     std::string key;
     bool noted;
   };
-  const auto given = GENERATE_COPY(
-      sample{"", false}, sample{R"(, "_context_ombt": )" + note, true},
-      sample{R"(, "context": {"ombt": )" + note + "}", true},
-      sample{R"(, "context": {"user": 5})", false}, sample{R"(, "_context_ombt": 5)", false},
-      sample{R"(, "context": 5)", false});
+  const auto given =
+      GENERATE_COPY(sample{"", false}, sample{R"(, "_context_ombt": )" + note, true},
+                    sample{R"(, "context": {"ombt": )" + note + "}", true},
+                    sample{R"(, "context": {"user": 5})", false},
+                    sample{R"(, "_context_ombt": 5)", false}, sample{R"(, "context": 5)", false});
   wire::json::reader reader;
   drivers::incoming_request request;
   REQUIRE_FALSE(reader.parse("{" + args + given.key + "}", request.message));

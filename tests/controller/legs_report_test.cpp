@@ -67,7 +67,8 @@ TEST_CASE("legs are asked for in open loops and with --legs, and only of calls")
   CHECK_FALSE(cast.parameters.legs);
   for (const task other : {task::rpc_cast, task::rpc_fanout, task::notify}) {
     plan what = controller::test::plan_of(other);
-    CHECK_THROWS_WITH(add_load(what, wanted, 3, payload), Catch::Contains("--legs is for rpc-call"));
+    CHECK_THROWS_WITH(add_load(what, wanted, 3, payload),
+                      Catch::Contains("--legs is for rpc-call"));
   }
 }
 
@@ -111,7 +112,7 @@ TEST_CASE("what clients measured of legs and sites is added up, and forgotten af
     r.details.sites = std::move(sites);
     s.machine.on_result(r, s.now());
   };
-  for (const std::string run : {tests::run_id + "-warm-up", tests::run_id}) {
+  for (const std::string& run : {tests::run_id + "-warm-up", tests::run_id}) {
     result(tests::client, "c1", run);
     result(tests::client, "c2", run);
     s.expect_last(tests::method::get_server_results);
@@ -134,8 +135,8 @@ TEST_CASE("legs are a table that says of how many calls they are, and how far cl
       text,
       "\nLegs of 1,200 of 2,000 calls (msecs):\n"
       "                 50%        90%        99%      99.9%        Max\n"
-      "  request    601.358   1080.033   1187.512        n/a   1200.000\n"
-      "  server       5.001      5.001      5.001        n/a      5.000\n"
+      "  request    601.358   1081.082   1189.085        n/a   1200.000\n"
+      "  server       5.000      5.000      5.000        n/a      5.000\n"
       "  reply        2.000      2.000      2.000        n/a      2.000\n"
       "Clocks apart: request leg: 1 samples below zero, the lowest -1.500000 msecs\n"));
   // Python servers answer without a note.

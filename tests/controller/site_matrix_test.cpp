@@ -13,8 +13,7 @@ using ombt::wire::control::site_counts;
 
 namespace {
 
-site_counts client_at(const std::string& own,
-                      const std::map<std::string, std::uint64_t>& calls_at,
+site_counts client_at(const std::string& own, const std::map<std::string, std::uint64_t>& calls_at,
                       std::uint64_t nanoseconds = 1'000'000) {
   site_counts out(own);
   for (const auto& [site, calls] : calls_at) {
@@ -73,13 +72,13 @@ TEST_CASE("few sites are a table of 80 columns") {
   CHECK(text_of(example_matrix()) ==
         "  of \\ at                       -              ams              fra    local\n"
         "  -                             0                0                5      n/a\n"
-        "                                                            n/a/n/a\n"
+        "                                                                n/a\n"
         "  ams                          20              100                0    83.3%\n"
         "                        1.000/n/a        1.000/n/a\n"
         "  fra                           0               30            1,234    97.6%\n"
-        "                                         1.000/n/a      1.000/2.001\n"
+        "                                         1.000/n/a      1.000/2.000\n"
         "  z\u00fcr                           0               10                0     0.0%\n"
-        "                                           n/a/n/a\n"
+        "                                               n/a\n"
         "  all                                                                  95.7%\n");
   std::istringstream lines(text_of(example_matrix()));
   for (std::string line; std::getline(lines, line);) CHECK(line.size() <= 81);
@@ -104,14 +103,15 @@ TEST_CASE("many sites, or long names, are a list, the busiest first") {
     m.add_server(server_at(site, {{site, 100 + static_cast<std::uint64_t>(i)}}));
   }
   const std::string text = text_of(m, true, 6'225);
-  CHECK(text.starts_with("  site-49 -> site-49: 149, 1.000/n/a\n"
-                         "  site-48 -> site-48: 148, 1.000/n/a\n"));
+  CHECK(
+      text.starts_with("  site-49 -> site-49: 149, 1.000/n/a\n"
+                       "  site-48 -> site-48: 148, 1.000/n/a\n"));
   CHECK(has(text, "\n  and 10 more pairs\n"));
   CHECK(has(text, "\n  local of site-0: 100 of 100, 100.0%\n"));
   CHECK(has(text, "\n  local of all: 6,225 of 6,225, 100.0%\n"));
   site_matrix wide;
   wide.add_client(client_at("a", {{std::string(64, 'b'), 3}}));
-  CHECK(text_of(wide, true, 3).starts_with("  a -> " + std::string(64, 'b') + ": 3, n/a/n/a\n"));
+  CHECK(text_of(wide, true, 3).starts_with("  a -> " + std::string(64, 'b') + ": 3, n/a\n"));
 }
 
 TEST_CASE("of messages without answers the matrix is the servers'") {
@@ -174,11 +174,10 @@ TEST_CASE("reports have the sites, text and JSON") {
   REQUIRE(sites["clients"].size() == 4);
   CHECK(sites["clients"][0]["site"] == "");
   CHECK(sites["clients"][0]["local_percent"].is_null());
-  CHECK(sites["clients"][2] ==
-        nlohmann::json({{"site", "fra"},
-                        {"messages", 1'264},
-                        {"local", 1'234},
-                        {"local_percent", 100 * 1'234.0 / 1'264}}));
+  CHECK(sites["clients"][2] == nlohmann::json({{"site", "fra"},
+                                               {"messages", 1'264},
+                                               {"local", 1'234},
+                                               {"local_percent", 100 * 1'234.0 / 1'264}}));
   CHECK(sites["all"]["messages"] == 1'394);
   const auto cast = nlohmann::json::parse(json_report(header, plan_of(task::rpc_cast), found));
   CHECK_FALSE(cast["sites"]["cells"][4].contains("calls"));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "wire/control/results.hpp"
 #include "wire/control/site_counts.hpp"
+
+#include "wire/control/results.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -41,7 +42,8 @@ TEST_CASE("a site is a short text without control characters") {
   CHECK_FALSE(is_site("a\xff"));
 }
 
-TEST_CASE("a client's calls by site survive the wire with their round trips, a server's as counts") {
+TEST_CASE(
+    "a client's calls by site survive the wire with their round trips, a server's as counts") {
   site_counts client("a");
   client.answered("a", 1'000);
   client.answered("b", 5'000'000);
