@@ -73,7 +73,7 @@ struct sender_context {
   drivers::target rpc_fanout;                            ///< all of them
   drivers::target notifications;
   std::uint32_t topic = 0;  ///< its place among the topics of the process
-  std::string site = {};  ///< of the agents, or empty
+  std::string site = {};    ///< of the agents, or empty
 };
 
 class sender : public drivers::completion,

@@ -35,8 +35,8 @@ void append_rest(std::string& out, std::size_t topics, const char* which) {
 }  // namespace
 
 std::optional<double> percentile_ms(const topic_side& s, double percentile) {
-  if (!s.has_percentiles() || !enough_samples(s.results.latency.count, percentile)) return {};
-  return static_cast<double>(s.latency.value_at_percentile(percentile)) / 1e6;
+  if (!s.has_percentiles()) return {};
+  return percentile_ms(s.latency, percentile);
 }
 
 std::uint64_t lost_of(const topic_figures& topic) noexcept {
