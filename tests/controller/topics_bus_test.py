@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Several topics at once on a real bus: native agents and controller, and Python ones among them.
 
-Run under `ombt-bus rabbit --`; OMBT_BIN is the folder of the programs.
+Run under `ombt-bus rabbit --` or `ombt-bus router --`; OMBT_BIN is the folder of the programs.
 """
 
 import json
@@ -17,6 +17,8 @@ import bus  # noqa: E402
 import schema  # noqa: E402
 from peers import Peer  # noqa: E402
 from vhosts import vhost  # noqa: E402
+
+RABBIT = unittest.skipUnless(bus.kind() == "rabbit", "RabbitMQ's")
 
 
 class Topics(ControllerCase):
@@ -170,6 +172,7 @@ class Topics(ControllerCase):
         for line in lines:
             self.assertTrue(line["name"].startswith("ombt-%s-" % line["topic"]), line)
 
+    @RABBIT
     def test_the_session_leaves_no_queue_or_exchange_of_its_own(self):
         self.agents(2, "--rpc-client", 2, "--rpc-server", 2)
         self.run_json("rpc-call", "--topics", 2, "--expect", 4)
@@ -196,6 +199,7 @@ class Refused(ControllerCase):
             self.assertEqual((done.returncode, done.stdout, done.stderr),
                              (2, "", "%s: %s" % (program, said)))
 
+    @RABBIT
     def test_the_usual_stem_is_topic(self):
         # The virtual host keeps them apart from other tests'.
         with vhost(bus.unique("vhost")) as url:
