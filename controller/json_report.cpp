@@ -25,15 +25,6 @@ json optional_number(const std::optional<Number>& number) {
 
 double seconds(duration d) { return std::chrono::duration<double>(d).count(); }
 
-/// "p50_ms", "p99_9_ms"
-std::string percentile_key(double percentile) {
-  std::string key = "p";
-  wire::json::append_number(key, percentile);
-  if (key.ends_with(".0")) key.resize(key.size() - 2);
-  for (char& c : key) c = c == '.' ? '_' : c;
-  return key + "_ms";
-}
-
 /// Of a histogram beside the latency; null without samples.
 json series_of(const side& s, wire::control::series which) {
   const wire::hdr::histogram* const values = s.find(which);
@@ -417,6 +408,16 @@ json options_of(const plan& what) {
 }
 
 }  // namespace
+
+std::string percentile_key(double percentile) {
+  std::string key = "p";
+  wire::json::append_number(key, percentile);
+  if (key.ends_with(".0")) key.resize(key.size() - 2);
+  for (char& c : key) c = c == '.' ? '_' : c;
+  return key + "_ms";
+}
+
+std::string options_json(const plan& what) { return text_of(options_of(what), -1); }
 
 std::string json_report(const report_header& header, const plan& what, const outcome& found) {
   json out;

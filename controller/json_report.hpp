@@ -25,6 +25,11 @@ struct report_header {
   std::string bus;  ///< what it is, where the program started it itself
 };
 
+/// "p50_ms", "p99_9_ms": the key of a percentile.
+std::string percentile_key(double percentile);
+/// The document's "options", as JSON text.
+std::string options_json(const plan& what);
+
 /// One JSON document, indented, with a newline at its end. Latencies are milliseconds, in keys
 /// that end in _ms; a figure that is not known is null.
 std::string json_report(const report_header& header, const plan& what, const outcome& found);

@@ -70,8 +70,8 @@ std::vector<std::string_view> split(std::string_view text, char at) {
 constexpr const char* times = "such as 500ms, 30s, 2m or 1h, at most 168h";
 
 std::optional<double> time_of(std::string_view text) {
-  constexpr std::array<std::pair<std::string_view, double>, 5> units = {
-      {{"", 1}, {"s", 1}, {"ms", 1e-3}, {"m", 60}, {"h", 3600}}};
+  constexpr std::array<std::pair<std::string_view, double>, 6> units = {
+      {{"", 1}, {"s", 1}, {"ms", 1e-3}, {"us", 1e-6}, {"m", 60}, {"h", 3600}}};
   const auto number = take_number(text);
   if (!number) return {};
   for (const auto& [name, seconds] : units) {
@@ -235,6 +235,10 @@ double read_time(std::string_view option, std::string_view text) {
   const auto time = time_of(text);
   if (!time) refuse(option, text, std::string{"a time "} + times);
   return *time;
+}
+
+double read_rate(std::string_view option, std::string_view text) {
+  return read_rate(option, text, text);
 }
 
 std::vector<rate_segment> read_profile(std::string_view option, std::string_view text) {

@@ -30,9 +30,11 @@ struct load_settings {
   bool legs = false;  ///< of calls, in a closed loop; in an open one they are there anyway
 };
 
-/// Seconds of "30s", "500ms", "2m", "1h" or "30" (seconds), above 0 and at most 7 days. Throws
-/// configuration_error, which names the option.
+/// Seconds of "30s", "500ms", "500us", "2m", "1h" or "30" (seconds), above 0 and at most 7 days.
+/// Throws configuration_error, which names the option.
 double read_time(std::string_view option, std::string_view text);
+/// Messages/s of "1000", above 0. Throws as above.
+double read_rate(std::string_view option, std::string_view text);
 /// "R" is one piece without a length (seconds 0); "R:TIME,R:TIME" are pieces. Throws as above.
 std::vector<wire::control::rate_segment> read_profile(std::string_view option,
                                                       std::string_view text);

@@ -15,6 +15,7 @@
 #include <cstdlib>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace {
 
@@ -52,6 +53,8 @@ constexpr const char* examples =
     "    ombt-controller rpc-call --ramp 100:5000:2m --arrivals poisson\n"
     "  A hundred topics at the same time, a client and a server each:\n"
     "    ombt-controller --topics 100 rpc-call --calls 1000\n"
+    "  The highest rate at which 99 % of the calls take at most 20 ms:\n"
+    "    ombt-controller find-rate --target-p99 20ms\n"
     "  Who is there?\n"
     "    ombt-controller status --url rabbit://localhost\n"
     "\n"
@@ -65,6 +68,20 @@ constexpr const char* of_a_command =
 constexpr const char* test_example =
     "Exit status: 0 every message succeeded, 1 there is no result, or agents are\n"
     "missing, or messages failed or are missing, 2 a setting is wrong.";
+
+constexpr const char* find_rate_example =
+    "A rate holds when that percentile of all scheduled messages, failed, lost and\n"
+    "dropped ones as infinite, is within the target, nothing was lost, failed or\n"
+    "dropped, and the load was made in its time. A miss counts when it comes twice.\n"
+    "Examples:\n"
+    "  On a router and agents that are started for it, up to 5000 calls a second:\n"
+    "    ombt-controller find-rate --target-p99 20ms --max-rate 5000\n"
+    "  The agents of a test bed, closer, and the curve as data:\n"
+    "    ombt-controller find-rate --target-p99 20ms --from 1000 --step 60s \\\n"
+    "      --precision 1% --expect rpc-client=500 --json curve.json\n"
+    "\n"
+    "Exit status: 0 found, 1 no rate holds or the search was cut short, 2 a setting\n"
+    "is wrong.";
 
 constexpr const char* status_example =
     "Example: wait until 20 agents are there, at most 5 s, and list them by name:\n"
@@ -130,7 +147,7 @@ void add_common_options(CLI::App& app, settings& s) {
   app.add_flag("--debug", s.debug, "say on standard error what is used");
 }
 
-void add_load(CLI::App* test, load_settings& load, const std::string& count_option) {
+void add_rates(CLI::App* test, load_settings& load, const std::string& count_option) {
   test->add_option("--rate", load.rate,
                    "open loop: R messages a second of all clients together, sent when it is time, "
                    "not when the last one has completed; ends by --duration or " +
@@ -141,6 +158,13 @@ void add_load(CLI::App* test, load_settings& load, const std::string& count_opti
   test->add_option("--ramp", load.ramp,
                    "open loop: from one rate to another, evenly, in TIME; then it ends")
       ->type_name("FROM:TO:TIME");
+  test->add_option("--duration", load.duration,
+                   "no client sends a new message after TIME: 500ms, 30s, 2m, 1h")
+      ->type_name("TIME");
+}
+
+void add_pacing(CLI::App* test, load_settings& load, const std::string& usual_max_late,
+                const std::string& warm_up) {
   test->add_option("--arrivals", load.arrivals,
                    "of an open loop: uniform (evenly, the default) or poisson (at random)")
       ->type_name("KIND");
@@ -154,15 +178,43 @@ void add_load(CLI::App* test, load_settings& load, const std::string& count_opti
       ->type_name("N");
   test->add_option("--max-late", load.max_late,
                    "of an open loop: a message that is later than TIME is not sent but counted as "
-                   "dropped (default: the agents' --timeout)")
+                   "dropped (default: " +
+                       usual_max_late + ")")
       ->type_name("TIME");
-  test->add_option("--duration", load.duration,
-                   "no client sends a new message after TIME: 500ms, 30s, 2m, 1h")
-      ->type_name("TIME");
-  test->add_option("--warmup", load.warmup,
-                   "first the same for TIME, at the rate that the test begins with; none of it "
-                   "counts")
-      ->type_name("TIME");
+  test->add_option("--warmup", load.warmup, warm_up + "; none of it counts")->type_name("TIME");
+}
+
+void add_length(CLI::App* test, settings& s) {
+  test->add_option("--length", s.length,
+                   "bytes of payload in a message; MIN-MAX: any size in between; @FILE: by the "
+                   "file's lines SIZE WEIGHT")
+      ->type_name("N|MIN-MAX|@FILE")
+      ->capture_default_str();
+}
+
+void add_audit(CLI::App* test, settings& s) {
+  test->add_option("--audit", s.audit,
+                   "when the agents' own threads are taken for the limit: core (90 % of one makes "
+                   "a second busy), seconds (10 % of them busy), delay (5 % of the time without a "
+                   "CPU), lag (timers 1 ms late, p99), late (0.1 % of messages); may be repeated")
+      ->type_name("KEY=VALUE")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  test->add_flag("--strict", s.strict, "exit status 1 if they are");
+}
+
+/// Of a test, or a search, that brings its own bus.
+void add_embedded(CLI::App* test, embedded_agents& agents, const std::string& clients,
+                  const std::string& servers) {
+  const auto range = CLI::Range(1, most_embedded).description("");
+  test->add_option(clients_option, agents.clients, clients)
+      ->type_name("N")
+      ->check(range)
+      ->capture_default_str();
+  test->add_option(servers_option, agents.servers, servers)
+      ->type_name("N")
+      ->check(range)
+      ->capture_default_str();
 }
 
 CLI::App* add_test(CLI::App& app, settings& s, embedded_agents& agents, const char* name,
@@ -174,36 +226,19 @@ CLI::App* add_test(CLI::App& app, settings& s, embedded_agents& agents, const ch
                    "messages that each client sends (default: 1, with --duration as many as it "
                    "takes)")
       ->type_name("N");
-  test->add_option("--length", s.length,
-                   "bytes of payload in a message; MIN-MAX: any size in between; @FILE: by the "
-                   "file's lines SIZE WEIGHT")
-      ->type_name("N|MIN-MAX|@FILE")
-      ->capture_default_str();
+  add_length(test, s);
   test->add_option("--pause", s.pause, "seconds a client waits after each message")
       ->type_name("S")
       ->capture_default_str();
-  add_load(test, s.load, count_option);
-  test->add_option("--audit", s.audit,
-                   "when the agents' own threads are taken for the limit: core (90 % of one makes "
-                   "a second busy), seconds (10 % of them busy), delay (5 % of the time without a "
-                   "CPU), lag (timers 1 ms late, p99), late (0.1 % of messages); may be repeated")
-      ->type_name("KEY=VALUE")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  test->add_flag("--strict", s.strict, "exit status 1 if they are");
-  const auto range = CLI::Range(1, most_embedded).description("");
-  test->add_option(clients_option, agents.clients,
-                   notify ? "notifiers of a test that brings its own bus"
-                          : "clients of a test that brings its own bus")
-      ->type_name("N")
-      ->check(range)
-      ->capture_default_str();
-  test->add_option(servers_option, agents.servers,
-                   notify ? "listeners of a test that brings its own bus"
-                          : "servers of a test that brings its own bus")
-      ->type_name("N")
-      ->check(range)
-      ->capture_default_str();
+  add_rates(test, s.load, count_option);
+  add_pacing(test, s.load, "the agents' --timeout",
+             "first the same for TIME, at the rate that the test begins with");
+  add_audit(test, s);
+  add_embedded(test, agents,
+               notify ? "notifiers of a test that brings its own bus"
+                      : "clients of a test that brings its own bus",
+               notify ? "listeners of a test that brings its own bus"
+                      : "servers of a test that brings its own bus");
   return test;
 }
 
@@ -211,6 +246,63 @@ void add_delay(CLI::App* test, settings& s) {
   test->add_option("--delay", s.delay, "seconds from the last message to the first count")
       ->type_name("S")
       ->capture_default_str();
+}
+
+/// The search for the highest rate: each probe is one of the tests above.
+void add_find_rate(CLI::App& app, settings& s, embedded_agents& agents) {
+  ombt::controller::search_settings& search = s.search;
+  CLI::App* const find =
+      app.add_subcommand("find-rate", "search the highest rate at which a percentile holds");
+  find->footer(std::string(of_a_command) + find_rate_example);
+  const auto target = [&](const char* name, std::string& to, const char* what) {
+    find->add_option(name, to, what)->type_name("TIME");
+  };
+  target("--target-p99", search.p99,
+         "what 99 % of all scheduled messages may take, from the instant that each was to be sent; "
+         "500us, 20ms, 1.5s");
+  target("--target-p50", search.p50, "in place of it: what half of them may take");
+  target("--target-p90", search.p90, "in place of it: what 90 % of them may take");
+  target("--target-p999", search.p999, "in place of it: what 99.9 % of them may take");
+  find->add_option("--test", search.test, "what is done: rpc-call, rpc-cast, rpc-fanout, notify")
+      ->type_name("NAME")
+      ->capture_default_str();
+  const auto rate = [&](const char* name, std::string& to, const char* what) {
+    find->add_option(name, to, what)->type_name("R");
+  };
+  rate("--from", search.from, "the first rate that is probed, messages a second (default 100)");
+  rate("--min-rate", search.least, "the lowest that is probed (default 10, or --from)");
+  rate("--max-rate", search.most, "the highest that is probed (default 10000000)");
+  find->add_option("--precision", search.precision,
+                   "how far apart the rates that hold and that miss are at the end")
+      ->type_name("P%")
+      ->capture_default_str();
+  find->add_option("--step", search.step,
+                   "what a probe takes; more where that is too few messages for the percentile")
+      ->type_name("TIME")
+      ->capture_default_str();
+  find->add_option("--max-probes", search.probes, "then the search is cut short")
+      ->type_name("N")
+      ->capture_default_str();
+  add_length(find, s);
+  add_pacing(find, s.load, "ten times the target, at least 1s",
+             "before each probe the same for TIME");
+  find->add_option("--delay", s.delay,
+                   "but for rpc-call: seconds from the last message to the "
+                   "first count")
+      ->type_name("S")
+      ->capture_default_str();
+  add_audit(find, s);
+  add_embedded(find, agents, "clients (notifiers) of a search that brings its own bus",
+               "servers (listeners) of a search that brings its own bus");
+  // Known, so that they are refused with the reason.
+  for (const auto& [name, to] : {std::pair{"--rate", &s.load.rate},
+                                 {"--rate-per-client", &s.load.rate_per_client},
+                                 {"--ramp", &s.load.ramp},
+                                 {"--duration", &s.load.duration}}) {
+    find->add_option(name, *to)->group("");
+  }
+  find->add_option("--calls,--events", s.count)->group("");
+  find->add_option("--pause", s.pause)->group("");
 }
 
 /// For scripts that start the agents: checks the settings, and prints the command and then what
@@ -222,7 +314,7 @@ int print_agent_options(const settings& given) {
     std::fprintf(stderr, "%s: %s\n", given.program.c_str(), e.what());
     return ombt::controller::exit_configuration;
   }
-  std::printf("%s\n--topic\n%s\n", given.task.c_str(), given.topic.c_str());
+  std::printf("%s\n--topic\n%s\n", ombt::controller::test_name(given).c_str(), given.topic.c_str());
   if (given.topics) std::printf("--topics\n%d\n", *given.topics);
   if (given.unique) std::printf("--unique\n");
   if (!given.control_url.empty()) std::printf("--control\n%s\n", given.control_url.c_str());
@@ -297,6 +389,7 @@ int main(int argc, char** argv) {
       ->type_name("NAME")
       ->capture_default_str();
   add_delay(notify, given);
+  add_find_rate(app, given, agents);
   app.add_subcommand("status", "list the agents by kind, host and process")
       ->footer(std::string(of_a_command) + status_example);
   app.add_subcommand("shutdown", "tell all agents to leave")

@@ -55,6 +55,7 @@ struct side {
   std::map<wire::control::series, wire::hdr::histogram> series;           ///< those with samples
   std::map<wire::control::series, wire::control::below_zero> below_zero;  ///< those with any
   wire::control::load_counts load;                                        ///< of an open loop
+  std::uint64_t lost = 0;  ///< of clients: succeeded, and not known to have arrived
 
   /// True if the histogram holds every latency sample, so that percentiles may be told.
   bool has_percentiles() const noexcept {

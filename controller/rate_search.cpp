@@ -5,6 +5,16 @@
 #include <cmath>
 
 namespace ombt::controller {
+namespace {
+
+/// Four significant digits, so that what is asked for can be told and typed again.
+double tidy(double rate) {
+  const int digits = 3 - static_cast<int>(std::floor(std::log10(rate)));
+  const double scale = std::pow(10.0, std::abs(digits));
+  return digits < 0 ? std::round(rate / scale) * scale : std::round(rate * scale) / scale;
+}
+
+}  // namespace
 
 rate_search::rate_search(search_limits limits) : limits_(limits) {
   limits_.least = std::min(limits_.least, limits_.most);
@@ -33,7 +43,10 @@ void rate_search::decide() {
     if (!found_) next_ = std::max(*high_ / 2, limits_.least);
   } else {
     found_ = *high_ <= *low_ * (1 + limits_.precision);
-    if (!found_) next_ = std::sqrt(*low_ * *high_);
+    if (found_) return;
+    const double middle = std::sqrt(*low_ * *high_);
+    const double told = tidy(middle);
+    next_ = told > *low_ && told < *high_ ? told : middle;
   }
 }
 

@@ -11,6 +11,7 @@
 // narrowing  the lower bound rises           the upper bound falls      narrowing, until the bounds
 //                                                                       are close enough: done
 //
+// Rates between the bounds have four digits, as far as the bounds leave room for that.
 // A miss counts only when it happens twice at that rate: one hiccup of the machine is no limit of
 // the bus. A rate that held once is not tried again.
 

@@ -11,6 +11,7 @@
 #include "controller/json_report.hpp"
 #include "controller/latency_log.hpp"
 #include "controller/progress.hpp"
+#include "controller/run_session.hpp"
 #include "controller/settings.hpp"
 #include "controller/text_report.hpp"
 #include "controller/verdict.hpp"
@@ -24,18 +25,10 @@
 namespace ombt::controller {
 namespace {
 
-double epoch_seconds() {
-  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
-
 std::string host_name() {
   char name[HOST_NAME_MAX + 1] = {};
   if (::gethostname(name, sizeof name - 1) != 0 || name[0] == '\0') return "localhost";
   return name;
-}
-
-void say_error(const std::string& program, const std::string& what) {
-  std::fprintf(stderr, "%s: %s\n", program.c_str(), wire::oslo::mask_passwords(what).c_str());
 }
 
 constexpr std::chrono::milliseconds watch_interval{200};
@@ -110,20 +103,36 @@ void watch_bus(bus_processes& bus, const session& machine) {
   }
 }
 
-/// Runs the loop until the session is closed.
-outcome run_session(const checked_settings& checked) {
-  drivers::loop loop;
+}  // namespace
+
+double epoch_seconds() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+void say_error(const std::string& program, const std::string& what) {
+  std::fprintf(stderr, "%s: %s\n", program.c_str(), wire::oslo::mask_passwords(what).c_str());
+}
+
+session_loop::session_loop() {
+  loop.on_termination([this](int) {
+    interrupted = true;
+    if (present != nullptr) present->cancel("interrupted");
+  });
+}
+
+outcome run_session(const checked_settings& checked, const plan& asked, session_loop& on) {
+  drivers::loop& loop = on.loop;
   const auto id = wire::oslo::make_hex_id();
   const std::string_view hex = wire::oslo::view(id);
   const wire::control::reply_address own{
       std::string{wire::control::control_exchange},
-      wire::control::controller_topic(checked.what.topic_at(checked.what.topic_count() - 1)),
-      wire::control::controller_name(checked.what.topic, host_name(), ::getpid(), hex)};
+      wire::control::controller_topic(asked.topic_at(asked.topic_count() - 1)),
+      wire::control::controller_name(asked.topic, host_name(), ::getpid(), hex)};
   if (own.topic.size() + 1 + own.server.size() > wire::control::name_limit) {
     throw configuration_error("--topic and the name of this host are too long together");
   }
   const std::string run_id = std::string{wire::control::run_tag_of(own.server)} + "-1";
-  plan what = checked.what;
+  plan what = asked;
   what.boot_id = agents::boot_id();
   session machine{std::move(what), own, run_id, clock::now()};
   progress_line progress;
@@ -136,20 +145,24 @@ outcome run_session(const checked_settings& checked) {
         watch_bus(watched, bus->machine());
       },
       [&] { loop.stop(); });
-  loop.on_termination([&](int) { bus->cancel("interrupted"); });
+  on.present = bus.get();
   if (checked.given.debug) {
     std::fprintf(stderr, "%s: %s on %s\n", checked.given.program.c_str(), own.server.c_str(),
                  checked.masked_control_url.c_str());
   }
   bus->start();
+  if (on.interrupted) bus->cancel("interrupted");
   const watch over{loop, *bus, checked.trouble};
   const connecting_note slow{loop, *bus, progress, checked};
   loop.run();
+  on.present = nullptr;
   progress.clear();
   outcome found = bus->take_result();
   found.bus = watched.take();
   return found;
 }
+
+namespace {
 
 std::string text_of(const checked_settings& checked, const outcome& found) {
   switch (checked.what.what) {
@@ -171,15 +184,22 @@ bool write_folder(const run_directory& to, const std::string& report, const repo
 
 }  // namespace
 
-int run_controller(const checked_settings& checked) {
-  const settings& given = checked.given;
+report_header header_of(const checked_settings& checked) {
   report_header header;
-  header.program = given.program;
-  header.bus = given.bus;
+  header.program = checked.given.program;
+  header.bus = checked.given.bus;
   header.url = checked.masked_url;
   header.control_url = checked.masked_control_url;
   header.started = epoch_seconds();
-  const outcome found = run_session(checked);
+  return header;
+}
+
+int run_controller(const checked_settings& checked) {
+  if (checked.goal) return run_find_rate(checked);
+  const settings& given = checked.given;
+  report_header header = header_of(checked);
+  session_loop loop;
+  const outcome found = run_session(checked, checked.what, loop);
   header.finished = epoch_seconds();
 
   bool ok = found.ok();

@@ -225,6 +225,11 @@ void session::close_ledger() {
   }
   outcome_.ledger->caught_by_window = outcome_.servers.links.duplicates;
   outcome_.ledger->late_replies = outcome_.clients.links.late_replies;
+  // Where no ledger says it, the numbers do; of a fanout they count copies.
+  outcome_.clients.lost = outcome_.ledger->all.lost;
+  if (!outcome_.ledger->fanout) {
+    outcome_.clients.lost = std::max(outcome_.clients.lost, unaccounted());
+  }
 }
 
 /// What numbers alone don't show, since as many copies came as messages are lost.

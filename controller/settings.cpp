@@ -8,9 +8,12 @@
 
 #include "drivers/transport.hpp"
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <filesystem>
 #include <system_error>
+#include <utility>
 
 namespace ombt::controller {
 namespace {
@@ -106,6 +109,38 @@ plan make_plan(const settings& given) {
   return out;
 }
 
+/// A message that is so late at its client that no target is in reach any more; find-rate's probes
+/// don't wait for those.
+double usual_max_late(const rate_goal& goal) { return std::max(1.0, goal.ms / 1e3 * 10); }
+
+/// What find-rate decides itself is refused, and what each probe is to be is set.
+settings probe_settings(const settings& given, const rate_goal& goal) {
+  const load_settings& load = given.load;
+  const std::array<std::pair<const char*, bool>, 7> decided = {
+      {{"--rate", !load.rate.empty()},
+       {"--rate-per-client", !load.rate_per_client.empty()},
+       {"--ramp", !load.ramp.empty()},
+       {"--duration", !load.duration.empty()},
+       {given.search.test == "notify" ? "--events" : "--calls", given.count.has_value()},
+       {"--pause", given.pause != 0},
+       {"--output", !given.output.empty()}}};
+  for (const auto& [option, is_given] : decided) {
+    if (!is_given) continue;
+    throw configuration_error(
+        std::string{option} +
+        (option == std::string_view{"--output"}
+             ? " is of one run, and find-rate makes many: --out keeps them"
+             : " and find-rate contradict each other: it chooses the rates "
+               "itself (--from, --min-rate, --max-rate) and sends for --step"));
+  }
+  settings out = given;
+  out.task = given.search.test;
+  out.load.rate = number_text(goal.limits.first);
+  out.load.duration = given.search.step;
+  if (out.load.max_late.empty()) out.load.max_late = number_text(usual_max_late(goal));
+  return out;
+}
+
 wire::oslo::options_file file_of(const settings& given) {
   if (given.oslo_config.empty()) return {};
   return wire::oslo::options_file::load(given.oslo_config);
@@ -138,10 +173,20 @@ void use_bus(checked_settings& checked, const std::string& url) {
   set_buses(checked, file_of(checked.given), url, url);
 }
 
+const std::string& test_name(const settings& given) noexcept {
+  return given.task == find_rate_task ? given.search.test : given.task;
+}
+
 checked_settings check_settings(const settings& given) {
   checked_settings out;
   out.given = given;
-  out.what = make_plan(given);
+  if (given.task == find_rate_task) {
+    out.goal = read_goal(given.search);
+    out.what = make_plan(probe_settings(given, *out.goal));
+    out.what.native_clients_for = find_rate_task;
+  } else {
+    out.what = make_plan(given);
+  }
   const auto file = file_of(given);
   std::string url = given.url;
   if (url.empty()) url = file.defaults.transport_url;

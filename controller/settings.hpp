@@ -6,6 +6,7 @@
 
 #include "controller/load_options.hpp"
 #include "controller/plan.hpp"
+#include "controller/rate_goal.hpp"
 #include "controller/run_directory.hpp"
 #include "controller/watch/bus_processes.hpp"
 #include "controller/whole_file.hpp"
@@ -24,6 +25,9 @@ struct transport_settings;
 namespace ombt::controller {
 
 inline constexpr std::string_view default_url = "rabbit://localhost:5672";
+
+/// The subcommand that searches for the highest rate.
+inline constexpr std::string_view find_rate_task = "find-rate";
 
 /// Exit statuses of the programs.
 inline constexpr int exit_ok = 0;
@@ -54,14 +58,16 @@ struct settings {
   std::string length = "1024";     ///< bytes of payload, as read_length() takes them
   double pause = 0;                ///< seconds
   load_settings load;
-  double delay = 0.25;  ///< seconds
+  search_settings search;  ///< of find-rate
+  double delay = 0.25;     ///< seconds
   std::string severity = "debug";
 };
 
 /// The settings, read and checked.
 struct checked_settings {
   settings given;
-  plan what;
+  plan what;                      ///< of find-rate: that of a probe, at the first rate
+  std::optional<rate_goal> goal;  ///< of find-rate
   std::shared_ptr<const drivers::transport_settings> control_bus;
   controller::bus_hosts bus_hosts;  ///< of the bus under test
   std::string masked_url;
@@ -73,6 +79,9 @@ struct checked_settings {
   /// bus (empty: there is); a text that is not empty ends the session, as the reason. May be empty.
   std::function<std::string(const std::string& lost)> trouble;
 };
+
+/// The subcommand of the test that is run: the task, or what find-rate makes its probes of.
+const std::string& test_name(const settings& given) noexcept;
 
 /// Checks everything that can be checked without a bus. Throws configuration_error: one line,
 /// passwords masked.
@@ -87,7 +96,8 @@ bool names_a_place(const settings& given);
 void use_bus(checked_settings& checked, const std::string& url);
 
 /// Runs the session, prints its report to standard output, writes the files, and says on standard
-/// error what went wrong. SIGINT and SIGTERM end it cleanly. Returns the exit status.
+/// error what went wrong; of find-rate all its sessions. SIGINT and SIGTERM end it cleanly. Returns
+/// the exit status.
 int run_controller(const checked_settings& checked);
 
 /// check_settings and run_controller, a configuration error as one line and exit status 2.

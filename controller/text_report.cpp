@@ -108,7 +108,7 @@ void append_percentiles(std::string& out, const side& s, std::size_t reporting,
         }
       }
       append_format(out, " Max %.3f\n", s.results.latency.max.value_or(0));
-      if (s.results.msgs_fail > 0 && !s.load.any()) {
+      if (s.results.msgs_fail + s.lost > 0 && !s.load.any()) {
         append_percentiles_of_all(out, "With failures as infinite (msecs):", s);
       }
     }
@@ -141,8 +141,10 @@ void append_errors(std::string& out, const char* who, const side& s) {
 
 }  // namespace
 
+double samples_needed(double percentile) noexcept { return 10 / (1 - percentile / 100); }
+
 bool enough_samples(std::uint64_t samples, double percentile) noexcept {
-  return static_cast<double>(samples) + 1e-6 >= 10 / (1 - percentile / 100);
+  return static_cast<double>(samples) + 1e-6 >= samples_needed(percentile);
 }
 
 std::optional<double> percentile_ms(const wire::hdr::histogram& of, double percentile) {
@@ -172,8 +174,9 @@ percentile_of_all percentile_of_all_ms(const side& s, double percentile) {
   const auto rank = std::max<std::uint64_t>(
       1, static_cast<std::uint64_t>(
              std::ceil(percentile / 100 * static_cast<double>(all) * (1 - 1e-12))));
-  out.infinite = rank > succeeded;
-  if (!out.infinite) out.ms = static_cast<double>(values->value_at_rank(rank)) / 1e6;
+  const std::uint64_t lost = std::min(s.lost, succeeded);
+  out.infinite = rank > succeeded - lost;
+  if (!out.infinite) out.ms = static_cast<double>(values->value_at_rank(rank + lost)) / 1e6;
   return out;
 }
 

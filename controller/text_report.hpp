@@ -17,8 +17,11 @@ namespace ombt::controller {
 /// The percentiles that reports have.
 inline constexpr std::array<double, 4> reported_percentiles = {50, 90, 99, 99.9};
 
-/// True if so many samples are enough for a percentile to mean something: 10 / (1 - p).
+/// Samples that a percentile needs to mean something: 10/(1-p).
+double samples_needed(double percentile) noexcept;
+/// True if so many samples are enough for a percentile to mean something.
 bool enough_samples(std::uint64_t samples, double percentile) noexcept;
+
 /// A percentile in milliseconds over the successes; empty where the histogram does not hold all
 /// samples, or there are fewer than 10/(1-p) of them.
 std::optional<double> percentile_ms(const side& s, double percentile);
@@ -26,12 +29,13 @@ std::optional<double> percentile_ms(const side& s, double percentile);
 std::optional<double> percentile_ms(const wire::hdr::histogram& of, double percentile);
 std::optional<double> percentile_ms(const wire::hdr::sparse_histogram& of, double percentile);
 
-/// The same over all operations, failed ones as infinity. In an open loop over all that were
-/// scheduled, successes from the instants that their schedules had for them, failed and dropped
-/// ones as infinity.
+/// The same over all operations, failed and lost ones as infinity. In an open loop over all that
+/// were scheduled, successes from the instants that their schedules had for them, failed, lost and
+/// dropped ones as infinity. What a lost one took until it seemed to succeed is in the histogram:
+/// they are taken for the shortest, so that no percentile is better than it was.
 struct percentile_of_all {
   bool known = false;
-  bool infinite = false;  ///< the operation of that rank failed
+  bool infinite = false;  ///< the operation of that rank failed or is lost
   double ms = 0;
 };
 percentile_of_all percentile_of_all_ms(const side& s, double percentile);

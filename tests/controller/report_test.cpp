@@ -113,6 +113,16 @@ TEST_CASE("over all operations a failed one is infinite") {
   CHECK(has(text, "\n\nErrors:\n-------\n  RPC clients: 100 x timed out\n"));
 }
 
+TEST_CASE("messages that are lost are infinite among all, though each succeeded") {
+  outcome found = example();
+  found.clients = side_of(1000, 0, true, 1'000);
+  CHECK_FALSE(has(test_report(plan_of(task::rpc_cast), found), "With failures as infinite"));
+  found.clients.lost = 100;
+  const auto text = test_report(plan_of(task::rpc_cast), found);
+  CHECK(has(text, "With failures as infinite (msecs): 50% 600."));
+  CHECK(has(text, "99% >timeout 99.9% n/a\n"));
+}
+
 TEST_CASE("agents without a histogram are counted where percentiles would stand") {
   outcome found = example();
   found.agents[1].reports_with_details = 0;

@@ -93,6 +93,7 @@ TEST_CASE("a message that stays lost behind a copy ends the run at its limit, as
         std::vector<std::string>{"1 of 4 messages reached no receiver within 60 s, though as many "
                                  "arrived as were sent"});
   CHECK(s.found().ledger->clients.at(0).lost == "2");
+  CHECK(s.found().clients.lost == 1);
   CHECK_FALSE(s.found().ok());
 }
 

@@ -226,6 +226,7 @@ TEST_CASE("messages that are lost end the polling at the timeout, without a serv
   REQUIRE(s.machine.finished());
   REQUIRE(s.found().problems.size() == 1);
   CHECK(has(s.found().problems[0], "10 of 10 messages"));
+  CHECK(s.found().clients.lost == 10);
   // 0.25, 0.5, 1, … s: few questions, however long it takes.
   CHECK(s.sent.size() < 20);
 }

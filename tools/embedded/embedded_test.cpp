@@ -247,7 +247,7 @@ void say(const controller::settings& s, const std::string& what) {
 }  // namespace
 
 int run_embedded(const controller::settings& given, const embedded_agents& agents) {
-  const bool notify = given.task == "notify";
+  const bool notify = controller::test_name(given) == "notify";
   const agents_of_a_kind clients{notify ? "notifier" : "rpc-client",
                                  notify ? "notifier" : "RPC client", agents.clients};
   const agents_of_a_kind servers{notify ? "listener" : "rpc-server",

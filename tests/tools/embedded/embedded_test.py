@@ -8,6 +8,7 @@ embedded_test.py FOLDER-OF-THE-PROGRAMS [test…]
 import json
 import os
 import pathlib
+import pty
 import re
 import shutil
 import signal
@@ -178,6 +179,45 @@ class Embedded(Case):
         status, _, err = self.run_it(*asked)
         self.assertEqual(status, 2)
         self.assertIn("--out %s: exists already" % (self.here / "run"), err)
+
+    def test_a_search_for_the_highest_rate_brings_them_once(self):
+        status, out, err = self.run_it("find-rate", "--target-p50", "5s", "--step", "1s", "--from",
+                                       20, "--max-rate", 40, "--test", "notify", "--json", "-")
+        self.assertEqual((status, err), (0, SAID % ("1 listener", "2 notifiers")), out)
+        curve = schema.check(json.loads(out))
+        self.assertEqual([(p["rate"], p["held"]) for p in curve["probes"]], [(20, True), (40, True)])
+        self.assertEqual((curve["rate"], curve["missed_at"]), (40, None))
+        self.assertEqual(curve["bus"], "embedded router")
+
+    def test_a_terminal_is_told_of_each_probe(self):
+        ours, theirs = pty.openpty()
+        process = subprocess.Popen(
+            [BIN / "ombt-controller", "find-rate", "--target-p50", "5s", "--step", "1s", "--from",
+             "20", "--max-rate", "40"], cwd=self.here, env=self.environment,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=theirs)
+        os.close(theirs)
+        out = process.communicate(timeout=PATIENCE)[0].decode()
+        said = os.read(ours, 65536).decode()
+        os.close(ours)
+        self.assertEqual(process.returncode, 0, said)
+        for number, rate in ((1, 20), (2, 40)):
+            self.assertRegex(said, r"probe %d: %d messages/s for 1 s: p50 [\d.]+ ms, held"
+                             % (number, rate))
+        self.assertTrue(out.startswith("Highest rate that holds p50 <= 5 s: 40 messages/s, "), out)
+
+    def test_a_router_that_ends_in_a_search_ends_it_with_the_curve_so_far(self):
+        process = self.start("find-rate", "--target-p50", "5s", "--step", "1s", "--from", 20,
+                             "--out", self.here / "search")
+        wait_until((self.here / "search" / "probe-01.json").exists, "for the first probe")
+        (router,) = self.named("ombt-router")
+        os.kill(router, signal.SIGKILL)
+        out, err = process.communicate(timeout=PATIENCE)
+        why = "ombt-router ended by itself (signal 9)"
+        self.assertEqual((process.returncode, err), (1, USUAL + "ombt-controller: %s\n" % why))
+        self.assertRegex(out, r"^Not found: p50 <= 5 s holds at \d+ messages/s\nCut short: %s\n"
+                         % re.escape(why))
+        self.assertRegex(out, r"\n +20 .* held")
+        self.assertEqual(self.processes(), {})
 
     def test_options_that_agents_share_reach_them(self):
         config = self.here / "oslo.conf"
@@ -413,6 +453,10 @@ class Never(Case):
         for arguments, word in (
                 (("rpc-call", "--calls", 0), "--calls"),
                 (("rpc-call", "--rpc-clients", 0), "--rpc-clients"),
+                (("find-rate",), "--target-p99"),
+                (("find-rate", "--target-p99", "20ms", "--rate", 5), "--rate"),
+                (("find-rate", "--target-p99", "20ms", "--url", url, "--rpc-clients", 3),
+                 "--rpc-clients"),
                 (("rpc-call", "--rpc-servers", "many"), "--rpc-servers"),
                 (("rpc-call", "--json", "/no/such/folder/file"), "--json"),
                 (("rpc-call", "--oslo-config", "/no/such/file"), "/no/such/file"),

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// One session on the bus, or several one after the other: what run_controller() and run_find_rate()
+// have in common. On the main thread.
+
+#include "drivers/loop.hpp"
+
+#include "controller/json_report.hpp"
+#include "controller/outcome.hpp"
+#include "controller/settings.hpp"
+
+#include <string>
+
+namespace ombt::controller {
+
+class bus_session;
+
+/// The loop that a program's sessions run on. SIGINT and SIGTERM end the present one, and then each
+/// that begins.
+struct session_loop {
+  session_loop();
+
+  drivers::loop loop;
+  bool interrupted = false;
+  bus_session* present = nullptr;
+};
+
+/// Runs a session of this plan until it is closed, under an address of its own. Throws
+/// configuration_error for a topic that is too long.
+outcome run_session(const checked_settings& checked, const plan& asked, session_loop& on);
+
+/// Searches the highest rate, session by session, prints the report, writes the files. Returns the
+/// exit status.
+int run_find_rate(const checked_settings& checked);
+
+/// What reports say of the program and the buses, beginning now.
+report_header header_of(const checked_settings& checked);
+
+double epoch_seconds();
+/// "PROGRAM: what" on standard error, passwords masked.
+void say_error(const std::string& program, const std::string& what);
+
+}  // namespace ombt::controller
