@@ -187,7 +187,7 @@ TEST_CASE("A warm server notes messages in a ledger without allocating") {
 TEST_CASE("Notes cost a warm client no allocation") {
   drivers::loop loop;
   nobody owner;
-  const agents::sender_context context{loop, owner, std::chrono::seconds(60), {}, {}, {}, "a"};
+  const agents::sender_context context{loop, owner, std::chrono::seconds(60), {}, {}, {}, 0, "a"};
   drivers::completion* waiting = nullptr;
   std::uint64_t bytes = 0;
   agents::rpc_client client("c", 0, context, std::make_unique<silent_transport>(waiting, bytes));
