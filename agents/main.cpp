@@ -69,8 +69,8 @@ int main(int argc, char** argv) {
       ->type_name("T")
       ->capture_default_str();
   app.add_option("--topics", options.topics,
-                 "spread the agents of each kind evenly over the topics T-0 to T-<N - 1> (T: "
-                 "\"topic\" unless --topic is given); each gets one at least")
+                 "spread the agents of each kind evenly over N topics T-0, T-1, … (T: \"topic\" "
+                 "unless --topic is given); each gets one at least")
       ->type_name("N");
   app.add_flag("--unique", options.unique,
                "be heard under the control topic \"singleton\", as ombt's --unique");

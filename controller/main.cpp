@@ -112,9 +112,9 @@ void add_common_options(CLI::App& app, settings& s) {
       ->type_name("T")
       ->capture_default_str();
   app.add_option("--topics", s.topics,
-                 "a run over N topics at the same time, T-0 to T-<N - 1> (T: \"topic\" unless "
-                 "--topic is given), with agents in each, as ombt-agent --topics has them; a rate "
-                 "is of all of them together")
+                 "a run over N topics T-0, T-1, … at the same time (T: \"topic\" unless --topic is "
+                 "given), as ombt-agent --topics has its agents in them; a rate is of all topics "
+                 "together")
       ->type_name("N");
   app.add_flag("--unique", s.unique, "the agents were started with --unique");
   app.add_option("--timeout", s.timeout,
