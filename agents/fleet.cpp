@@ -5,6 +5,8 @@
 #include "wire/oslo/transport_url.hpp"
 
 #include "agents/control/control_plane.hpp"
+#include "agents/control/local_path.hpp"
+#include "agents/figures_sum.hpp"
 #include "agents/load/random.hpp"
 #include "agents/worker.hpp"
 
@@ -55,23 +57,6 @@ struct io_thread {
   std::thread thread;
 };
 
-/// The "controller" of a caller in this process: gathers what the coordinator sends.
-class local_path final : public answer_path {
- public:
-  explicit local_path(std::function<void(const std::string&, report)> take)
-      : take_(std::move(take)) {}
-  const control::reply_address& controller() const noexcept override { return nobody_; }
-  void send_pong(agent_kind, const std::string&, const std::string&) override {}
-  void send_result(agent_kind, const std::string& name, report figures, bool) override {
-    take_(name, std::move(figures));
-  }
-  void check_alive(std::function<void(bool)> answer) override { answer(true); }
-
- private:
-  std::function<void(const std::string&, report)> take_;
-  control::reply_address nobody_;
-};
-
 }  // namespace
 
 class fleet::impl final : public worker_events, public agent_host, public drivers::timer_target {
@@ -91,6 +76,7 @@ class fleet::impl final : public worker_events, public agent_host, public driver
   std::string control_trouble() const;
   std::string counted() const;
   std::string lost_output() const;
+  void figures(std::function<void(const control::process_figures&)> done);
   /// Has all agents of the kind asked, by way of the coordinator of each topic.
   std::vector<agent_report> gather(
       agent_kind kind,
@@ -177,6 +163,7 @@ fleet::impl::impl(fleet_plan plan, transport_factory make_transport)
     if (plan_.control_bus) make_transport_(trial, plan_.control_bus);
   }
   settings_.ledger_bytes = ledger_bytes / plan_.threads();
+  settings_.figures = !plan_.options.metrics.empty();
   settings_.make_transport = [this](drivers::loop& loop) {
     return make_transport_(loop, plan_.bus);
   };
@@ -295,6 +282,11 @@ std::string fleet::impl::lost_output() const {
     if (const std::string trouble = file->trouble(); !trouble.empty()) return trouble;
   }
   return {};
+}
+
+void fleet::impl::figures(std::function<void(const control::process_figures&)> done) {
+  const auto sum = std::make_shared<figures_sum>(threads_.size(), std::move(done));
+  everywhere([sum](worker& w) { sum->add(w.figures()); });
 }
 
 void fleet::impl::agent_ready(std::uint32_t) {
@@ -507,6 +499,9 @@ std::string fleet::failure() const { return impl_->failure(); }
 std::string fleet::control_trouble() const { return impl_->control_trouble(); }
 std::string fleet::counted() const { return impl_->counted(); }
 std::string fleet::lost_output() const { return impl_->lost_output(); }
+void fleet::figures(std::function<void(const control::process_figures&)> done) {
+  impl_->figures(std::move(done));
+}
 
 std::vector<agent_report> fleet::run_test(control::test_kind test,
                                           const control::test_parameters& parameters) {

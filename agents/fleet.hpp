@@ -74,6 +74,11 @@ class fleet {
   /// stopped.
   std::string lost_output() const;
 
+  /// Asks all I/O threads what there is to be told now and over the agents' life; done runs on one
+  /// of them, or never if the fleet stops meanwhile. From any thread, after start(). Messages count
+  /// with fleet_options::metrics only.
+  void figures(std::function<void(const wire::control::process_figures&)> done);
+
   /// Runs a test on all agents that send it and waits for its end; for fleets without control.
   /// Empty if the fleet stops meanwhile.
   std::vector<agent_report> run_test(wire::control::test_kind test,

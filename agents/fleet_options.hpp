@@ -54,6 +54,7 @@ struct fleet_options {
   std::string pool;          ///< of the listeners
   std::string service_time;  ///< of the RPC servers
   std::string site;          ///< of the RPC clients and servers, or empty
+  std::string metrics;       ///< address at which figures are served, or empty
   std::string program = "ombt-agent";
 };
 

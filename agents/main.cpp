@@ -111,6 +111,10 @@ int main(int argc, char** argv) {
                  "write a JSON line a message; %n in the name is the agent's number and makes a "
                  "file an agent")
       ->type_name("FILE");
+  app.add_option("--metrics", options.metrics,
+                 "serve figures for Prometheus at http://HOST:PORT/metrics; without HOST on "
+                 "127.0.0.1, PORT 0 is one that is free, and a line says which")
+      ->type_name("HOST:PORT");
   app.add_flag("--daemon", background, "return when the agents are ready, and leave them running");
   app.add_flag("--debug", debug, "say on standard error what is used");
 

@@ -83,6 +83,7 @@ receiver::tagged& receiver::know(std::uint64_t tag) {
   }
   tagged& added = tagged_.emplace_back();
   added.tag = tag;
+  added.figures.count_life_in(life_);
   return added;
 }
 
@@ -91,15 +92,17 @@ wire::control::server_ledger receiver::take_ledger(tagged& of) {
   return std::exchange(of.ledger, {});
 }
 
-report receiver::collect(std::string_view controller) {
+report receiver::collect(std::string_view controller, const controller_seconds::places& seconds) {
   if (log_) {
     if (const std::string lost = log_->new_trouble(); !lost.empty()) others_.error(lost);
   }
   report collected = others_.take();
+  others_.count_seconds_in(seconds.others);
   const std::uint64_t unidentified = std::exchange(unidentified_, 0);
   if (const auto tag = wire::control::read_hex16(wire::control::run_tag_of(controller))) {
     tagged& known = know(*tag);
     known.asked = ++asks_;
+    known.figures.count_seconds_in(seconds.own);
     collected.merge(known.figures.take());
     auto ledger = std::make_shared<wire::control::server_ledger>(take_ledger(known));
     ledger->unidentified = unidentified;

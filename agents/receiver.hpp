@@ -75,12 +75,19 @@ class receiver {
   /// outlive it; before start(). Without: within a room of its own.
   void keep_ledgers_in(wire::control::ledger_room& room) { room_ = &room; }
 
+  /// Counts its messages there too, over its life; must outlive it. Before start().
+  void count_life_in(wire::control::life_counts& life) {
+    life_ = &life;
+    others_.count_life_in(life_);
+  }
+
   /// Begins to listen.
   void start();
   /// The results since they were last collected, for the controller of that server name: a native
   /// one gets the messages of its tag, with their ledger, and those of no known tag, another only
-  /// the latter. What the links counted meanwhile is with them, whoever asks.
-  report collect(std::string_view controller);
+  /// the latter. What the links counted meanwhile is with them, whoever asks. From now on its
+  /// seconds are counted in those places.
+  report collect(std::string_view controller, const controller_seconds::places& seconds = {});
   /// What its links have counted since the start.
   wire::control::link_counts links() const { return counted_by(*transport_, listener_.get()); }
   /// Messages counted since the start.
@@ -134,6 +141,7 @@ class receiver {
   std::uint64_t arrived_ = 0;
   std::vector<tagged> tagged_;
   recorder others_;
+  wire::control::life_counts* life_ = nullptr;
   std::uint64_t unidentified_ = 0;  ///< of the others: those with a msgid that is none
   wire::control::ledger_room own_room_{own_room_bytes};
   wire::control::ledger_room* room_ = &own_room_;

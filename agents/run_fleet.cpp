@@ -7,6 +7,7 @@
 #include "drivers/descriptor_limit.hpp"
 
 #include "agents/daemon.hpp"
+#include "agents/figures_service.hpp"
 #include "agents/fleet.hpp"
 
 #include <csignal>
@@ -48,11 +49,13 @@ int run_fleet(std::string_view program, const fleet_options& options, bool backg
   if (in_process) in_process();
   std::signal(SIGPIPE, SIG_IGN);
   const std::size_t descriptors = drivers::raise_descriptor_limit();
+  std::unique_ptr<figures_service> service;
   std::unique_ptr<fleet> agents;
   try {
     fleet_plan plan = make_fleet_plan(options);
     check_descriptors(plan, descriptors);
     agents = std::make_unique<fleet>(std::move(plan));
+    if (!options.metrics.empty()) service = std::make_unique<figures_service>(options.metrics);
   } catch (const configuration_error& e) {
     link.failed(program, exit_configuration, wire::oslo::mask_passwords(e.what()));
     return exit_configuration;
@@ -67,6 +70,10 @@ int run_fleet(std::string_view program, const fleet_options& options, bool backg
     });
   }
   agents->start();
+  if (service) {
+    service->begin(*agents);
+    link.say("figures are at " + service->url());
+  }
   if (agents->wait_ready()) {
     for (const std::string& line : agents->plan().ready_lines()) link.say(line);
     link.ready();
@@ -76,6 +83,7 @@ int run_fleet(std::string_view program, const fleet_options& options, bool backg
   const std::string trouble = agents->control_trouble();
   const std::string counted = agents->counted();
   const std::string lost = agents->lost_output();
+  if (service) service->end();
   agents.reset();
   if (!trouble.empty()) {
     std::fprintf(stderr, "%.*s: control: %s\n", static_cast<int>(program.size()), program.data(),

@@ -30,9 +30,10 @@ void sender::on_unreached(error_code error, std::string_view detail, bool final)
   if (final) context_.owner.on_unreachable(*this, words_of(error, detail));
 }
 
-bool sender::run(std::shared_ptr<message_text> text) {
+bool sender::run(std::shared_ptr<message_text> text, std::shared_ptr<second_recorder> seconds) {
   if (state_ != state::idle) return false;
   text_ = std::move(text);
+  recorder_.count_seconds_in(std::move(seconds));
   run_ = plan().run;
   cancelled_ = false;
   links_before_ = links();
@@ -215,6 +216,11 @@ void sender::scheduled_done(std::uint32_t tag, const drivers::outcome& result) {
   } else if (timer_ == 0) {
     send_due();  // it was full
   }
+}
+
+std::uint32_t sender::in_flight() const noexcept {
+  if (load_ && load_->open) return load_->open->in_flight();
+  return state_ == state::sending ? 1 : 0;
 }
 
 void sender::drain() {

@@ -107,6 +107,8 @@ class sender : public drivers::completion,
 
   /// Writes a line a message from now on.
   void log_to(std::unique_ptr<message_log> log);
+  /// Counts its messages there too, over its life; must outlive it.
+  void count_life_in(wire::control::life_counts& life) { recorder_.count_life_in(&life); }
   /// Where between two messages of an even schedule its own begin, [0, 1).
   void spread(double phase) noexcept { phase_ = phase; }
 
@@ -115,10 +117,15 @@ class sender : public drivers::completion,
   bool is_ready() const noexcept { return ready_; }
   /// Why the bus is not reached yet; empty: it is, or no attempt has failed.
   std::string trouble() const { return ready_ ? std::string() : transport_->last_error(); }
-  /// Starts a run; false unless idle. The text is shared with the thread's other senders.
-  bool run(std::shared_ptr<message_text> text);
+  /// Starts a run; false unless idle. The text is shared with the thread's other senders, and so
+  /// is where the run's seconds are counted, if anywhere.
+  bool run(std::shared_ptr<message_text> text, std::shared_ptr<second_recorder> seconds = {});
   /// Ends the run after the messages in flight; what was done is reported as usual.
   void cancel_run();
+  /// The id of its run, until that is taken.
+  const std::string& run_id() const noexcept { return run_; }
+  /// Messages on their way.
+  std::uint32_t in_flight() const noexcept;
   /// Messages of the last open loop that went out late although only this process held them up.
   std::uint64_t overslept() const noexcept { return overslept_; }
   /// The results since the last take(); the run's id with them, and what its links counted in it.

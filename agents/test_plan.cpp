@@ -62,6 +62,7 @@ std::shared_ptr<const test_plan> make_test_plan(const control::run_test_request&
   plan->details = given.detail > 0;
   plan->legs = given.legs;
   plan->run_tag = control::run_tag_of(request.reply_to.server);
+  if (given.progress && given.progress->boot == boot_id()) plan->progress = given.progress->name;
   if (given.load) {
     plan->load = make_load_plan(*given.load, now);
     plan->count = given.load->count.value_or(std::numeric_limits<std::int64_t>::max());

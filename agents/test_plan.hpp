@@ -45,6 +45,7 @@ struct test_plan {
   bool details = false;               ///< results with a histogram are wanted
   bool legs = false;                  ///< calls carry notes, and their legs are wanted
   std::string run_tag;                ///< the digits that message ids begin with, or empty
+  std::string progress;               ///< who looks on, on this machine (drivers/datagrams.hpp)
   std::optional<load_plan> load;
 };
 

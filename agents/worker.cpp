@@ -60,7 +60,9 @@ worker::worker(drivers::loop& loop, const worker_settings& settings, worker_even
       settings_(settings),
       events_(events),
       ledger_room_(settings.ledger_bytes),
-      audit_(loop, thread, [this](agent_kind kind) { return audit_wanted(kind); }) {
+      audit_(loop, thread, [this](agent_kind kind) { return audit_wanted(kind); }),
+      live_(loop, thread,
+            [this](agent_kind kind, const std::string& run) { return activity_of(kind, run); }) {
   contexts_.reserve(settings.topics.size());
   for (const test_places& at : settings.topics) {
     contexts_.push_back({loop, *this, settings.timeout, at.rpc, at.rpc, at.notifications,
@@ -111,6 +113,7 @@ void worker::make(const added& a) {
       made = std::make_unique<notifier>(name, a.number, contexts_[topic], std::move(transport));
     }
     made->spread(a.phase);
+    if (settings_.figures) made->count_life_in(life_[index_of(kind)]);
     if (log) made->log_to(std::move(log));
     senders_.push_back(std::move(made));
     return;
@@ -126,6 +129,7 @@ void worker::make(const added& a) {
   made->put_in(topic);
   if (log) made->log_to(std::move(log));
   made->keep_ledgers_in(ledger_room_);
+  if (settings_.figures) made->count_life_in(life_[index_of(kind)]);
   receivers_.push_back(std::move(made));
 }
 
@@ -165,15 +169,22 @@ std::string worker::trouble() const {
 void worker::run(addressee of, std::shared_ptr<const test_plan> plan) {
   const bool audited = plan->details;
   const auto text = std::make_shared<message_text>(std::move(plan));
+  const std::string& run_id = text->plan().run;
+  const auto seconds = audited ? seconds_of(of.kind, run_id) : nullptr;
   std::size_t& running = running_[index_of(of.kind)];
   std::size_t started = 0;
   for (const auto& s : senders_) {
-    if (is_one_of(*s, of) && s->run(text)) ++started;
+    if (is_one_of(*s, of) && s->run(text, seconds)) ++started;
   }
   running += started;
-  if (!audited || started == 0) return;
+  if (!audited) return;
+  run_group* const group = find_run(of.kind, run_id);
+  group->senders += started;
+  if (started == 0) return drop_run(*group);
   // What another topic's run has begun goes on.
   if (running == started || !audit_.is_open(of.kind)) audit_.open(of.kind);
+  const std::string& progress = text->plan().progress;
+  if (!progress.empty()) live_.begin(of.kind, run_id, progress, seconds);
 }
 
 void worker::cancel_run(addressee of) {
@@ -189,13 +200,15 @@ void worker::collect(addressee from, const std::string& controller, std::uint64_
   for (const auto& r : receivers_) {
     if (is_one_of(*r, from)) last = r.get();
   }
-  const bool audited =
-      last != nullptr && control::is_native_controller(controller) && audit_is_due(kind);
+  const bool native = last != nullptr && control::is_native_controller(controller);
+  const bool audited = native && audit_is_due(kind);
+  const auto seconds = seconds_[index_of(kind)].asked_by(controller, from.topic);
   for (const auto& r : receivers_) {
     if (!is_one_of(*r, from)) continue;
-    report figures = r->collect(controller);
+    report figures = r->collect(controller, seconds);
     // One agent's results carry the thread's figures, so that they count once.
     if (audited && r.get() == last) add_audit(figures, kind);
+    if (native && r.get() == last) add_intervals(figures, controller_seconds::take(seconds));
     events_.collected(ticket, r->number(), std::move(figures));
   }
   if (!audited) return;
@@ -215,6 +228,48 @@ bool worker::audit_is_due(agent_kind kind) {
   if (settings_.topics.size() > 1 && audit_.is_open(kind) && now - last < least_audit) return false;
   last = now;
   return true;
+}
+
+void worker::add_intervals(report& to, control::interval_series taken) {
+  if (taken.empty()) return;
+  to.details.intervals = std::make_shared<const control::interval_series>(std::move(taken));
+}
+
+worker::run_group* worker::find_run(agent_kind kind, const std::string& run) {
+  const auto found = std::find_if(runs_.begin(), runs_.end(), [&](const run_group& one) {
+    return one.kind == kind && one.run == run;
+  });
+  return found == runs_.end() ? nullptr : &*found;
+}
+
+std::shared_ptr<second_recorder> worker::seconds_of(agent_kind kind, const std::string& run) {
+  if (const run_group* const known = find_run(kind, run)) return known->seconds;
+  runs_.push_back({kind, run, 0, std::make_shared<second_recorder>()});
+  return runs_.back().seconds;
+}
+
+void worker::end_in_run(const sender& from, report& figures) {
+  run_group* const group = find_run(from.kind(), figures.details.run);
+  if (group == nullptr || --group->senders > 0) return;
+  add_intervals(figures, group->seconds->take());
+  drop_run(*group);
+}
+
+/// Nothing is left of it unless somebody else is in it.
+void worker::drop_run(const run_group& which) {
+  if (which.senders > 0) return;
+  live_.end(which.kind, which.run);
+  runs_.erase(runs_.begin() + (&which - runs_.data()));
+}
+
+live_sender::activity worker::activity_of(agent_kind kind, const std::string& run) const {
+  live_sender::activity now;
+  for (const auto& s : senders_) {
+    if (s->kind() != kind || !in_a_run(*s) || s->run_id() != run) continue;
+    ++now.agents;
+    now.in_flight += s->in_flight();
+  }
+  return now;
 }
 
 bool worker::audit_wanted(agent_kind kind) {
@@ -251,10 +306,36 @@ void worker::end_audit(agent_kind kind) {
       static_cast<std::size_t>(std::count_if(senders_.begin(), senders_.end(), [&](const auto& s) {
         return s->kind() == kind && in_a_run(*s);
       }));
+  for (std::size_t i = runs_.size(); i-- > 0;) {
+    runs_[i].senders = static_cast<std::size_t>(
+        std::count_if(senders_.begin(), senders_.end(), [&](const auto& s) {
+          return s->kind() == runs_[i].kind && in_a_run(*s) && s->run_id() == runs_[i].run;
+        }));
+    drop_run(runs_[i]);
+  }
   const bool serving = std::any_of(receivers_.begin(), receivers_.end(), [&](const auto& r) {
     return r->kind() == kind && r->current() < receiver::state::failed;
   });
   if (running_[index_of(kind)] == 0 && !serving) audit_.take(kind);
+}
+
+control::process_figures worker::figures() const {
+  control::process_figures out;
+  const auto enter = [&](const auto& agent) -> control::kind_figures& {
+    using state = std::remove_reference_t<decltype(agent)>::state;
+    control::kind_figures& of = out[index_of(agent.kind())];
+    of.present = true;
+    if (agent.current() < state::closing) ++of.agents;
+    of.links.merge(agent.links());
+    return of;
+  };
+  for (const auto& s : senders_) enter(*s).in_flight += s->in_flight();
+  for (const auto& r : receivers_) enter(*r);
+  for (const agent_kind kind : control::agent_kinds) {
+    out[index_of(kind)].running = running_[index_of(kind)] > 0;
+    out[index_of(kind)].counts = life_[index_of(kind)];
+  }
+  return out;
 }
 
 control::link_counts worker::links() const {
@@ -284,6 +365,7 @@ void worker::on_run_done(sender& from) {
   std::size_t& running = running_[index_of(from.kind())];
   audit_.add_late(from.kind(), from.overslept(), figures.details.load.scheduled);
   if (running > 0 && --running == 0) add_audit(figures, from.kind());
+  end_in_run(from, figures);
   events_.run_done(from.kind(), from.number(), std::move(figures));
 }
 

@@ -12,6 +12,8 @@
 #include "agents/fleet_options.hpp"
 #include "agents/listener.hpp"
 #include "agents/measure/audit.hpp"
+#include "agents/measure/intervals.hpp"
+#include "agents/measure/live_sender.hpp"
 #include "agents/measure/output_file.hpp"
 #include "agents/receiver.hpp"
 #include "agents/rpc_server.hpp"
@@ -44,6 +46,7 @@ struct worker_settings {
   std::vector<test_places> topics;  ///< one at least
   drivers::duration timeout = std::chrono::seconds{60};
   std::size_t ledger_bytes = std::size_t{512} << 20;  ///< for the ledgers of a thread's receivers
+  bool figures = false;  ///< somebody may ask for figures(): messages are counted over their life
 };
 
 /// Who is told what happens to a worker's agents.
@@ -84,6 +87,8 @@ class worker final : public sender_owner, public receiver_owner, public drivers:
   void leave(addressee who, drivers::duration limit);
   /// Why an agent does not listen now, or has not reached the bus yet; empty: nothing is amiss.
   std::string trouble() const;
+  /// What there is to be told now, and over the agents' life.
+  wire::control::process_figures figures() const;
   /// What the links of all agents have counted since the start.
   wire::control::link_counts links() const;
   /// All agents close; done runs when all have, at the latest after `limit`.
@@ -98,13 +103,27 @@ class worker final : public sender_owner, public receiver_owner, public drivers:
     double phase;
   };
   enum timer : std::uint64_t { keep_running, flush_output };
+  /// The senders of a kind that are in one controller's run, in whichever topics.
+  struct run_group {
+    wire::control::agent_kind kind;
+    std::string run;
+    std::size_t senders = 0;  ///< that have not ended
+    std::shared_ptr<second_recorder> seconds;
+  };
 
   void make(const added& a);
   std::unique_ptr<message_log> log_for(const added& a);
   void arm(timer which);
   void add_audit(report& to, wire::control::agent_kind kind);
+  static void add_intervals(report& to, wire::control::interval_series taken);
+  run_group* find_run(wire::control::agent_kind kind, const std::string& run);
+  std::shared_ptr<second_recorder> seconds_of(wire::control::agent_kind kind,
+                                              const std::string& run);
+  void end_in_run(const sender& from, report& figures);
+  void drop_run(const run_group& which);
   bool audit_wanted(wire::control::agent_kind kind);
   bool audit_is_due(wire::control::agent_kind kind);
+  live_sender::activity activity_of(wire::control::agent_kind kind, const std::string& run) const;
   void end_audit(wire::control::agent_kind kind);
   template <class Agent>
   void close(Agent& agent, drivers::duration limit);
@@ -124,10 +143,12 @@ class worker final : public sender_owner, public receiver_owner, public drivers:
   wire::control::ledger_room ledger_room_;
   std::vector<added> added_;
   std::vector<std::pair<std::shared_ptr<output_file>, std::unique_ptr<output_buffer>>> buffers_;
+  std::array<wire::control::life_counts, wire::control::agent_kinds.size()> life_{};
   std::vector<std::unique_ptr<sender>> senders_;
   std::vector<std::unique_ptr<receiver>> receivers_;
   drivers::loop::timer_id timers_[2] = {0, 0};
   thread_audit audit_;
+  live_sender live_;
   /// By kind: the senders that are in a run, and what the receivers had when last something came.
   std::array<std::size_t, wire::control::agent_kinds.size()> running_{};
   struct last_arrival {
@@ -136,6 +157,9 @@ class worker final : public sender_owner, public receiver_owner, public drivers:
   };
   std::array<last_arrival, wire::control::agent_kinds.size()> arrivals_{};
   std::array<drivers::time_point, wire::control::agent_kinds.size()> audited_at_{};
+  std::vector<run_group> runs_;
+  /// By kind, of the receivers.
+  std::array<controller_seconds, wire::control::agent_kinds.size()> seconds_;
   std::size_t closing_ = 0;  ///< agents that are
   std::function<void()> stopped_;
 };

@@ -141,6 +141,22 @@ json links_of(const wire::control::link_counts& links) {
   return out;
 }
 
+json intervals_of(const wire::control::interval_series& intervals) {
+  json out = json::array();
+  for (const auto& row : intervals.rows()) {
+    const auto& totals = row.latency.totals();
+    const bool any = totals.count + totals.overflow > 0;
+    out.push_back({{"start", row.start},
+                   {"seconds", intervals.seconds()},
+                   {"ok", row.ok},
+                   {"failed", row.failed},
+                   {"p50_ms", optional_number(percentile_ms(row.latency, 50))},
+                   {"p99_ms", optional_number(percentile_ms(row.latency, 99))},
+                   {"max_ms", any ? json(static_cast<double>(totals.max) / 1e6) : json(nullptr)}});
+  }
+  return out;
+}
+
 json side_of(const outcome& found, agent_kind kind, const side& s) {
   const auto& r = s.results;
   json out;
@@ -152,6 +168,7 @@ json side_of(const outcome& found, agent_kind kind, const side& s) {
   out["stop_time"] = optional_number(r.stop_time);
   out["throughput_per_second"] = optional_number(r.throughput());
   out["latency"] = latency_of(s);
+  out["intervals"] = intervals_of(s.intervals);
   out["errors"] = errors_of(r);
   out["links"] = links_of(s.links);
   return out;

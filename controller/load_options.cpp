@@ -347,6 +347,8 @@ wire::control::load warm_up_of(const wire::control::load& run, double seconds) {
   return out;
 }
 
+double lead_of(std::uint32_t clients) noexcept { return std::min(10.0, 0.5 + 0.002 * clients); }
+
 double least_seconds(const wire::control::load& run) noexcept {
   if (!run.open_loop()) return run.count ? 0 : run.duration.value_or(0);
   double least = wire::control::seconds_of(run.profile);

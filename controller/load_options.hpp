@@ -57,6 +57,9 @@ void add_load(plan& to, const load_settings& given, std::optional<long long> cou
 
 /// The load of the warm-up before such a run: at the rate that it begins with, for that time.
 wire::control::load warm_up_of(const wire::control::load& run, double seconds);
+/// What clients of an open loop have to be ready in, seconds: to hear the command and, the first
+/// time, to connect.
+double lead_of(std::uint32_t clients) noexcept;
 /// What such a run takes at least, seconds.
 double least_seconds(const wire::control::load& run) noexcept;
 /// "open loop, uniform arrivals, 1000/s over 10 clients, 30 s"; "closed loop, 30 s".

@@ -140,6 +140,11 @@ void add_common_options(CLI::App& app, settings& s) {
          "make the folder DIR and write there run.json (as --json), latency.hlog (histograms for "
          "HdrHistogram's tools) and agents.jsonl (a line an agent)")
       ->type_name("DIR");
+  app.add_option("--metrics", s.metrics,
+                 "serve figures for Prometheus at http://HOST:PORT/metrics while the session goes "
+                 "on; without HOST on 127.0.0.1, PORT 0 is one that is free, and a line on "
+                 "standard error says which")
+      ->type_name("HOST:PORT");
   app.add_option("--oslo-config", s.oslo_config,
                  "oslo.config file with [DEFAULT], [oslo_messaging_rabbit], [oslo_messaging_amqp]")
       ->type_name("FILE");

@@ -45,6 +45,9 @@ struct audited_thread {
   friend auto operator<=>(const audited_thread&, const audited_thread&) = default;
 };
 
+/// Buckets that the intervals of a side may have in use: 64 MiB.
+inline constexpr std::size_t interval_buckets = 4'000'000;
+
 /// The sum over one kind of agents.
 struct side {
   wire::control::results results;
@@ -56,6 +59,8 @@ struct side {
   std::map<wire::control::series, wire::control::below_zero> below_zero;  ///< those with any
   wire::control::load_counts load;                                        ///< of an open loop
   std::uint64_t lost = 0;  ///< of clients: succeeded, and not known to have arrived
+  /// Second by second, of the native agents.
+  wire::control::interval_series intervals{interval_buckets};
 
   /// True if the histogram holds every latency sample, so that percentiles may be told.
   bool has_percentiles() const noexcept {

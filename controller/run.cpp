@@ -10,9 +10,9 @@
 #include "controller/bus_session.hpp"
 #include "controller/json_report.hpp"
 #include "controller/latency_log.hpp"
-#include "controller/progress.hpp"
 #include "controller/run_session.hpp"
 #include "controller/settings.hpp"
+#include "controller/spectator.hpp"
 #include "controller/text_report.hpp"
 #include "controller/verdict.hpp"
 #include "controller/watch/bus_processes.hpp"
@@ -66,7 +66,7 @@ constexpr std::chrono::seconds connecting_patience{2};
 /// Says what the session is connecting to, if that takes long.
 class connecting_note final : private drivers::timer_target {
  public:
-  connecting_note(drivers::loop& on, const bus_session& what, progress_line& shown,
+  connecting_note(drivers::loop& on, const bus_session& what, spectator& shown,
                   const checked_settings& checked)
       : loop_(on), session_(what), shown_(shown), checked_(checked) {
     timer_ = loop_.start_timer(clock::now() + connecting_patience, *this, 0);
@@ -79,7 +79,7 @@ class connecting_note final : private drivers::timer_target {
   void on_timer(std::uint64_t) override {
     timer_ = 0;
     if (session_.machine().current() != phase::connecting) return;
-    shown_.clear();
+    shown_.clear_line();
     const std::string& why = session_.lost_contact();
     say_error(checked_.given.program, "connecting to " + checked_.masked_control_url +
                                           (why.empty() ? "" : " (" + why + ")"));
@@ -87,7 +87,7 @@ class connecting_note final : private drivers::timer_target {
 
   drivers::loop& loop_;
   const bus_session& session_;
-  progress_line& shown_;
+  spectator& shown_;
   const checked_settings& checked_;
   drivers::loop::timer_id timer_ = 0;
 };
@@ -113,7 +113,10 @@ void say_error(const std::string& program, const std::string& what) {
   std::fprintf(stderr, "%s: %s\n", program.c_str(), wire::oslo::mask_passwords(what).c_str());
 }
 
-session_loop::session_loop() {
+session_loop::session_loop(const checked_settings& checked) : looks{loop, checked.metrics} {
+  if (!looks.url().empty()) {
+    say_error(checked.given.program, "figures are at " + looks.url());
+  }
   loop.on_termination([this](int) {
     interrupted = true;
     if (present != nullptr) present->cancel("interrupted");
@@ -134,14 +137,15 @@ outcome run_session(const checked_settings& checked, const plan& asked, session_
   const std::string run_id = std::string{wire::control::run_tag_of(own.server)} + "-1";
   plan what = asked;
   what.boot_id = agents::boot_id();
+  spectator& looks = on.looks;
+  looks.ask_in(what);
   session machine{std::move(what), own, run_id, clock::now()};
-  progress_line progress;
   bus_processes watched{checked.bus_hosts};
   std::unique_ptr<bus_session> bus;
   bus = std::make_unique<bus_session>(
       loop, drivers::transport::make(loop, checked.control_bus), std::move(machine),
       [&] {
-        progress.show(bus->machine());
+        looks.changed();
         watch_bus(watched, bus->machine());
       },
       [&] { loop.stop(); });
@@ -150,13 +154,14 @@ outcome run_session(const checked_settings& checked, const plan& asked, session_
     std::fprintf(stderr, "%s: %s on %s\n", checked.given.program.c_str(), own.server.c_str(),
                  checked.masked_control_url.c_str());
   }
+  looks.look_at(bus->machine());
   bus->start();
   if (on.interrupted) bus->cancel("interrupted");
   const watch over{loop, *bus, checked.trouble};
-  const connecting_note slow{loop, *bus, progress, checked};
+  const connecting_note slow{loop, *bus, looks, checked};
   loop.run();
   on.present = nullptr;
-  progress.clear();
+  looks.end_look();
   outcome found = bus->take_result();
   found.bus = watched.take();
   return found;
@@ -198,7 +203,7 @@ int run_controller(const checked_settings& checked) {
   if (checked.goal) return run_find_rate(checked);
   const settings& given = checked.given;
   report_header header = header_of(checked);
-  session_loop loop;
+  session_loop loop{checked};
   const outcome found = run_session(checked, checked.what, loop);
   header.finished = epoch_seconds();
 

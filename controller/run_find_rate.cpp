@@ -45,7 +45,7 @@ class onlooker {
 int run_find_rate(const checked_settings& checked) {
   const settings& given = checked.given;
   search_asked asked{header_of(checked), checked.what, *checked.goal};
-  session_loop loop;
+  session_loop loop{checked};
   onlooker looking(checked);
   report_header of_probe;
   rate_curve curve = find_rate(

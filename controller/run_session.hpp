@@ -8,6 +8,7 @@
 #include "controller/json_report.hpp"
 #include "controller/outcome.hpp"
 #include "controller/settings.hpp"
+#include "controller/spectator.hpp"
 
 #include <string>
 
@@ -18,9 +19,11 @@ class bus_session;
 /// The loop that a program's sessions run on. SIGINT and SIGTERM end the present one, and then each
 /// that begins.
 struct session_loop {
-  session_loop();
+  /// Serves figures where the settings say so; then throws configuration_error if it can't.
+  explicit session_loop(const checked_settings& checked);
 
   drivers::loop loop;
+  spectator looks;
   bool interrupted = false;
   bus_session* present = nullptr;
 };

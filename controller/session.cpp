@@ -418,6 +418,7 @@ void session::take(agent_record& from, side& into,
     outcome_.sites.add_server(*result.details.sites);
   }
   if (result.details.audit) outcome_.add_audit(from, *result.details.audit);
+  if (result.details.intervals) into.intervals.merge(*result.details.intervals);
   if (result.details.negative_samples > 0) {
     into.negative_samples += result.details.negative_samples;
     into.negative_min = std::min(into.negative_min, result.details.negative_min);

@@ -118,6 +118,12 @@ class session {
   void on_bus_words(std::string_view words) { bus_error_ = words; }
 
   phase current() const noexcept { return phase_; }
+  time_point phase_began() const noexcept { return phase_began_; }
+  bool warming_up() const noexcept { return warming_up_; }
+  /// Of the run that is next or on; empty: it asks for no details.
+  const std::string& run_id() const noexcept {
+    return warming_up_ && !run_id_.empty() ? warm_up_id_ : run_id_;
+  }
   bool finished() const noexcept { return phase_ == phase::finished; }
   const outcome& result() const noexcept { return outcome_; }
   outcome take_result() { return std::move(outcome_); }
@@ -151,7 +157,6 @@ class session {
   /// Clients that can't follow the plan's load; empty: there is none.
   std::string not_native() const;
   void forget_warm_up(time_point now);
-  const std::string& run_id() const noexcept { return warming_up_ ? warm_up_id_ : run_id_; }
   void wait_for_clients(time_point limit);
   void look_for_clients(time_point now);
   void cancel_run();

@@ -14,13 +14,6 @@ using wire::control::agent_kind;
 using wire::control::method;
 using wire::control::words;
 
-namespace {
-
-/// What clients have to be ready in, seconds: to hear the command and, the first time, to connect.
-double lead_of(std::uint32_t clients) { return std::min(10.0, 0.5 + 0.002 * clients); }
-
-}  // namespace
-
 std::string session::not_native() const {
   if (plan_.native_clients_for.empty()) return {};
   const agent_kind kind = wire::control::client_kind(*test_of(plan_.what));
@@ -96,7 +89,7 @@ void session::start_run(time_point now) {
     states_[i].waited_for = true;
     ++waiting_;
   }
-  parameters.run = run_id_.empty() ? run_id_ : run_id();
+  parameters.run = run_id();
   parameters.detail = run_id_.empty() ? 0 : 1;
   for (std::uint32_t topic = 0; topic < plan_.topic_count(); ++topic) {
     std::string args;

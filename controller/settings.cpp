@@ -192,6 +192,9 @@ checked_settings check_settings(const settings& given) {
   if (url.empty()) url = file.defaults.transport_url;
   if (url.empty()) url = default_url;
   set_buses(out, file, url, given.control_url.empty() ? url : given.control_url);
+  if (!given.metrics.empty()) {
+    out.metrics = drivers::listen_address::parse(given.metrics, "--metrics");
+  }
   if (same_file(given.output, given.json)) {
     throw configuration_error("--json and --output name the same file: " + given.json);
   }

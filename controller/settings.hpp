@@ -4,6 +4,8 @@
 // from checked options to exit status, as ombt-controller and ombt's controller mode do it. Knows
 // no command line.
 
+#include "drivers/metrics_server.hpp"
+
 #include "controller/load_options.hpp"
 #include "controller/plan.hpp"
 #include "controller/rate_goal.hpp"
@@ -54,6 +56,7 @@ struct settings {
   std::string output;              ///< file, or empty
   std::string json;                ///< file, or empty
   std::string out;                 ///< folder, or empty
+  std::string metrics;             ///< address at which figures are served, or empty
   std::optional<long long> count;  ///< messages of each client; none: 1, or what the load asks for
   std::string length = "1024";     ///< bytes of payload, as read_length() takes them
   double pause = 0;                ///< seconds
@@ -75,6 +78,7 @@ struct checked_settings {
   whole_file output;
   whole_file json;
   std::shared_ptr<const run_directory> out;  ///< empty: no folder
+  std::optional<drivers::listen_address> metrics;
   /// Asked a few times a second while the session runs, and told why there is no contact with the
   /// bus (empty: there is); a text that is not empty ends the session, as the reason. May be empty.
   std::function<std::string(const std::string& lost)> trouble;

@@ -41,8 +41,9 @@ class metrics_server {
   metrics_server(const metrics_server&) = delete;
   metrics_server& operator=(const metrics_server&) = delete;
 
-  /// Listens and returns the address as "127.0.0.1:9100". Throws configuration_error.
-  std::string listen(const listen_address& at);
+  /// Listens and returns the address as "127.0.0.1:9100". Throws configuration_error that names the
+  /// option, if one is given.
+  std::string listen(const listen_address& at, std::string_view option = {});
 
  private:
   struct state;

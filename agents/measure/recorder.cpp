@@ -32,7 +32,21 @@ void recorder::success(double end, std::chrono::nanoseconds latency) {
   const auto nanoseconds = latency.count() > 0 ? latency.count() : 0;
   report_.results.add_success(static_cast<double>(nanoseconds) / 1e6);
   report_.results.saw_time(end);
-  report_.details.latency.record(static_cast<std::uint64_t>(nanoseconds));
+  succeeded(end, static_cast<std::uint64_t>(nanoseconds));
+}
+
+void recorder::succeeded(double end, std::uint64_t nanoseconds) {
+  report_.details.latency.record(nanoseconds);
+  if (seconds_) seconds_->success(end, nanoseconds);
+  if (life_ == nullptr) return;
+  ++life_->ok;
+  life_->record(nanoseconds);
+}
+
+void recorder::success_from_intended(std::chrono::nanoseconds latency) {
+  report_.details.series.record(wire::control::series::intended, latency.count());
+  const auto nanoseconds = std::max<std::int64_t>(0, latency.count());
+  if (seconds_) seconds_->success_from_intended(static_cast<std::uint64_t>(nanoseconds));
 }
 
 void recorder::arrival(double arrival, double sent) {
@@ -41,9 +55,7 @@ void recorder::arrival(double arrival, double sent) {
   if (seconds >= 0) {
     report_.results.add_success(seconds * 1e3);
     // A sender's clock may be years off: what no histogram holds is counted as overflow.
-    const double nanoseconds = std::min(seconds * 1e9, 1e18);
-    report_.details.latency.record(static_cast<std::uint64_t>(nanoseconds));
-    return;
+    return succeeded(arrival, static_cast<std::uint64_t>(std::min(seconds * 1e9, 1e18)));
   }
   ++report_.results.msgs_ok;
   const double milliseconds = seconds * 1e3;
@@ -51,6 +63,10 @@ void recorder::arrival(double arrival, double sent) {
   details.negative_min =
       details.negative_samples > 0 ? std::min(details.negative_min, milliseconds) : milliseconds;
   ++details.negative_samples;
+  if (seconds_) seconds_->success_without_latency(arrival);
+  if (life_ == nullptr) return;
+  ++life_->ok;
+  ++life_->below_zero;
 }
 
 void recorder::failure(double end, std::string_view error, std::uint64_t sequence,
@@ -59,6 +75,8 @@ void recorder::failure(double end, std::string_view error, std::uint64_t sequenc
   failures_->ledger.fail(report_.results.add_failure(error), sequence, failures_->room);
   report_.results.saw_time(end);
   report_.details.series.record(wire::control::series::failed, took.count());
+  if (seconds_) seconds_->failure(end);
+  if (life_ != nullptr) ++life_->failed;
 }
 
 void recorder::scheduled(std::chrono::nanoseconds slip) {

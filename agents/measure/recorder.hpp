@@ -5,11 +5,13 @@
 // loop's schedule asked for, and what the clocks made negative. Owns the counting, not the clocks:
 // instants come in. One thread.
 
+#include "wire/control/figures.hpp"
 #include "wire/control/results.hpp"
 #include "wire/error.hpp"
 
 #include "drivers/transport.hpp"
 
+#include "agents/measure/intervals.hpp"
 #include "agents/measure/trip_notes.hpp"
 
 #include <chrono>
@@ -17,6 +19,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace ombt::agents {
 
@@ -36,9 +39,7 @@ class recorder {
   /// clock). One that seems to come from the future counts as received and as a negative sample.
   void arrival(double arrival, double sent);
   /// The same operation, from the instant that an open loop's schedule had for it.
-  void success_from_intended(std::chrono::nanoseconds latency) {
-    report_.details.series.record(wire::control::series::intended, latency.count());
-  }
+  void success_from_intended(std::chrono::nanoseconds latency);
   /// The operation for the message of that sequence number failed, with its named error, after so
   /// long, which is no latency.
   void failure(double end, std::string_view error, std::uint64_t sequence,
@@ -73,6 +74,13 @@ class recorder {
     return report_.results.msgs_ok + report_.results.msgs_fail;
   }
   const report& current() const noexcept { return report_; }
+  /// Enters successes and failures there too from now on, which others of the thread may share;
+  /// empty: nowhere.
+  void count_seconds_in(std::shared_ptr<second_recorder> seconds) { seconds_ = std::move(seconds); }
+
+  /// Enters them there too, over all takes; null: nowhere. Must outlive the recorder.
+  void count_life_in(wire::control::life_counts* life) noexcept { life_ = life; }
+
   /// Hands over what was counted and starts from zero.
   report take();
   /// The same of a client, by its id in its messages, with a ledger of messages 0 to before `sent`.
@@ -81,8 +89,11 @@ class recorder {
  private:
   using site_counts = wire::control::site_counts;
   site_counts* sites(std::string_view own, std::string_view other);
+  void succeeded(double end, std::uint64_t nanoseconds);
 
   report report_;
+  std::shared_ptr<second_recorder> seconds_;
+  wire::control::life_counts* life_ = nullptr;
   /// Which messages failed; few clients have any.
   struct failures {
     wire::control::client_ledger ledger;

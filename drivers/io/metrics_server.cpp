@@ -151,7 +151,7 @@ metrics_server::~metrics_server() {
   state_->asking.clear();
 }
 
-std::string metrics_server::listen(const listen_address& at) {
+std::string metrics_server::listen(const listen_address& at, std::string_view option) try {
   const std::uint16_t port = state_->acceptor->listen(
       at.host, at.port,
       [weak = std::weak_ptr(state_)](std::unique_ptr<io::stream> stream, const std::string&) {
@@ -165,6 +165,9 @@ std::string metrics_server::listen(const listen_address& at) {
       });
   const bool v6 = at.host.find(':') != std::string::npos;
   return (v6 ? "[" + at.host + "]" : at.host) + ":" + std::to_string(port);
+} catch (const configuration_error& e) {
+  if (option.empty()) throw;
+  throw configuration_error(std::string{option} + ": " + e.what());
 }
 
 }  // namespace ombt::drivers

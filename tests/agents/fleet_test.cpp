@@ -4,6 +4,7 @@
 #include "wire/configuration_error.hpp"
 
 #include "tests/agents/fake_controller.hpp"
+#include "tests/agents/fleet_fixture.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -17,46 +18,12 @@
 using namespace ombt;
 using namespace ombt::tests;
 using agents::fleet;
-using agents::fleet_options;
 using agents::make_fleet_plan;
 using wire::control::agent_kind;
 using wire::control::test_kind;
 using wire::control::test_parameters;
 
 namespace {
-
-struct fleet_fixture {
-  fake_bus bus;
-  fleet_options options;
-  drivers::loop loop;  ///< of the test's own peers
-
-  fleet_fixture() {
-    options.topic = "t";
-    options.timeout = 5;
-  }
-  std::unique_ptr<fleet> make() {
-    return std::make_unique<fleet>(
-        make_fleet_plan(options),
-        [this](drivers::loop& on, std::shared_ptr<const drivers::transport_settings>) {
-          return bus.make(on);
-        });
-  }
-  static test_parameters parameters(std::int64_t count) {
-    test_parameters p;
-    p.count = count;
-    p.data = "XXXX";
-    return p;
-  }
-  /// Runs something that blocks while the test's own loop goes on.
-  template <class Work>
-  auto alongside(Work work) {
-    auto result = std::async(std::launch::async, work);
-    while (result.wait_for(std::chrono::milliseconds(0)) != std::future_status::ready) {
-      loop.run_for(std::chrono::milliseconds(1));
-    }
-    return result.get();
-  }
-};
 
 std::uint64_t sum_ok(const std::vector<agents::agent_report>& reports) {
   std::uint64_t sum = 0;

@@ -45,6 +45,15 @@ TEST_CASE("The plan of a native controller has its run tag") {
   CHECK(agents::make_test_plan(request)->run_tag.size() == 16);
 }
 
+TEST_CASE("Who looks on from this machine is in the plan, who does so from another is not") {
+  auto request = request_for(control::test_kind::call);
+  CHECK(agents::make_test_plan(request)->progress.empty());
+  request.parameters.progress = control::progress_address{agents::boot_id(), "ombt-1"};
+  CHECK(agents::make_test_plan(request)->progress == "ombt-1");
+  request.parameters.progress->boot = "another";
+  CHECK(agents::make_test_plan(request)->progress.empty());
+}
+
 TEST_CASE("A call's arguments are data, timestamp and msgid, a notification's payload first") {
   agents::message_text call(agents::make_test_plan(request_for(control::test_kind::call)));
   CHECK(

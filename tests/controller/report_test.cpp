@@ -424,7 +424,9 @@ TEST_CASE("the latency log has a series a side, with the counts of its histogram
       const std::size_t end = log.find('\n', at);
       std::optional<wire::hdr::interval> one;
       std::string why;
-      REQUIRE_FALSE(reader.read_line(std::string_view(log).substr(at, end - at), one, why));
+      const auto error = reader.read_line(std::string_view(log).substr(at, end - at), one, why);
+      INFO(why << log);
+      REQUIRE_FALSE(error);
       if (one) all.push_back(std::move(*one));
       at = end + 1;
     }
@@ -439,6 +441,70 @@ TEST_CASE("the latency log has a series a side, with the counts of its histogram
   CHECK(all[0].logged_max == Approx(3));
   CHECK(all[1].tag == "RPCServer");
   CHECK(all[1].start == Approx(1'000.5));
+  // With intervals there is a line an interval, and one for what is in none of them.
+  wire::control::interval_row row;
+  row.start = 999;
+  row.ok = 1;
+  row.latency.record(1'000'000);
+  found.clients.intervals.add(row);
+  row.start = 1'001;
+  row.failed = 4;
+  row.latency.clear();
+  row.latency.record(3'000'000);
+  row.intended.record(5'000'000);
+  found.clients.intervals.add(row);
+  found.clients.series[wire::control::series::intended].record(5'000'000);
+  const auto parts = read();
+  REQUIRE(parts.size() == 5);
+  CHECK(parts[0].tag == "RPCClient");
+  CHECK(parts[0].start == Approx(999));
+  CHECK(parts[0].length == Approx(1));
+  CHECK(parts[1].start == Approx(1'000));
+  CHECK(parts[1].length == Approx(2));
+  CHECK(parts[2].tag == "RPCServer");
+  CHECK(parts[3].tag == "RPCClient");
+  CHECK(parts[4].tag == "RPCClient-intended");
+  CHECK(parts[4].values.totals().count == 1);
+  wire::hdr::sparse_histogram sum;
+  for (const auto& part : parts) {
+    if (part.tag == "RPCClient") sum.merge(part.values);
+  }
+  std::string text;
+  std::string whole;
+  sum.append_json(text);
+  found.clients.latency.to_sparse().append_json(whole);
+  CHECK(text.substr(text.find("counts")) == whole.substr(whole.find("counts")));
+  CHECK(sum.totals().count == 3);
   found.servers = side();
-  CHECK(read().size() == 1);
+  found.clients = side();
+  CHECK(read().empty());
+}
+
+TEST_CASE("the report as data has the intervals of each side") {
+  report_header header;
+  outcome found = example();
+  wire::control::interval_row row;
+  row.start = 1'000;
+  row.ok = 1'000;
+  row.failed = 7;
+  row.latency.record(2'000'000, 990);
+  row.latency.record(9'000'000, 10);
+  found.clients.intervals.add(row);
+  row.start = 1'001;
+  row.ok = row.failed = 3;
+  row.latency.clear();
+  found.clients.intervals.add(row);
+  const auto report = nlohmann::json::parse(json_report(header, plan_of(task::rpc_call), found));
+  const auto& intervals = report["clients"]["intervals"];
+  REQUIRE(intervals.size() == 2);
+  CHECK(intervals[0]["start"] == 1'000);
+  CHECK(intervals[0]["seconds"] == 1);
+  CHECK(intervals[0]["ok"] == 1'000);
+  CHECK(intervals[0]["failed"] == 7);
+  CHECK(intervals[0]["p50_ms"].get<double>() == Approx(2).epsilon(0.001));
+  CHECK(intervals[0]["p99_ms"].get<double>() == Approx(2).epsilon(0.001));
+  CHECK(intervals[0]["max_ms"] == 9);
+  CHECK(intervals[1]["p50_ms"].is_null());
+  CHECK(intervals[1]["max_ms"].is_null());
+  CHECK(report["servers"]["intervals"].empty());
 }

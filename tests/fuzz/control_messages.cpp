@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Any bytes as the arguments of every control method: read, and what was believed must survive
 // being rendered and read again, and be fit for sums and text.
+#include "wire/control/live.hpp"
 #include "wire/control/results.hpp"
 
 #include <cstddef>
@@ -95,6 +96,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     // A load travels with a run's id only, which reading makes sure of.
     require(back.parameters.load == test.parameters.load);
     require(back.parameters.legs == test.parameters.legs || test.parameters.run.empty());
+    require(back.parameters.progress == test.parameters.progress);
+  }
+  live_report live;
+  if (read_live_report(root, live, why)) {
+    out.clear();
+    append_live_report(out, live);
+    live_report back;
+    require(read_live_report(again(second, out), back, why) && back.ok == live.ok &&
+            back.second.latency.totals().count == live.second.latency.totals().count);
+    require(out.size() <= live_limit);
   }
   client_result_request result;
   if (read_client_result_args(root, result, why)) {
@@ -125,6 +136,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     series_set series = result.details.series;
     series.merge(result.details.series);
     for (const auto& entry : series.entries()) require(entry.below.lowest <= 0);
+    if (result.details.intervals) {
+      interval_series sum_of_all{*result.details.intervals};
+      sum_of_all.merge(*result.details.intervals);
+      sum_of_all.add(interval_row{});
+      require(sum_of_all.rows().size() <= interval_series::most_rows);
+    }
     results merged = result.results;
     merged.merge(back.results);
     append_results_text(out, merged);

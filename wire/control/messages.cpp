@@ -136,6 +136,13 @@ bool read_native_parameters(json::value from, test_parameters& out, std::string&
     }
     out.legs = *flag;
   }
+  if (const json::value progress = from["progress"]) {
+    progress_address& to = out.progress.emplace();
+    if (!read_text(progress["boot"], "kwargs.ombt.progress.boot", name_limit, to.boot, why) ||
+        !read_text(progress["name"], "kwargs.ombt.progress.name", name_limit, to.name, why)) {
+      return false;
+    }
+  }
   const json::value load = from["load"];
   return !load || read_load(load, out.data, out.load.emplace(), why);
 }
@@ -369,6 +376,13 @@ void append_run_test_args(std::string& out, test_kind test, const test_parameter
     if (parameters.load) {
       out += ", \"load\": ";
       append_load(out, *parameters.load);
+    }
+    if (parameters.progress) {
+      out += ", \"progress\": {\"boot\": ";
+      json::append_string(out, parameters.progress->boot);
+      out += ", \"name\": ";
+      json::append_string(out, parameters.progress->name);
+      out += '}';
     }
     out += '}';
   }

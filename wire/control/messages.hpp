@@ -10,7 +10,8 @@
 // - run_test's kwargs carry "ombt": {"run": id, "detail": 1}. ombt ignores unknown kwargs. A
 //   native client then adds the key "ombt" to its results (results.hpp), with the same run id.
 //   A "load" in it (load.hpp) says what count and pause cannot; "legs": true asks for the legs of
-//   calls, for which native agents exchange notes (agents/measure/trip_notes.hpp).
+//   calls, for which native agents exchange notes (agents/measure/trip_notes.hpp); a "progress"
+//   says who looks on (live.hpp).
 // - client_pong carries "ombt": {"run": id} to a native controller: the id of its run that this
 //   agent works on or has waiting, empty if there is none.
 // - run_test of the test "cancel_run", which ombt does not know and ignores: its kwargs carry
@@ -133,6 +134,14 @@ enum class method : std::uint8_t {
 std::string_view wire_name(method m) noexcept;
 std::optional<method> method_from(std::string_view wire_name) noexcept;
 
+/// Where agents of the controller's machine may tell how a run goes on (live.hpp).
+struct progress_address {
+  std::string boot;  ///< the machine, while it is not restarted
+  std::string name;  ///< as drivers/datagrams.hpp has it
+
+  friend bool operator==(const progress_address&, const progress_address&) = default;
+};
+
 /// kwargs of run_test. Keys that a peer left out have ombt's defaults, except count: a count of 0
 /// or none at all would run for ever in ombt and is refused here.
 struct test_parameters {
@@ -145,6 +154,7 @@ struct test_parameters {
   int detail = 0;                     ///< native: 1 asks for the extra key in results
   bool legs = false;                  ///< native: the legs of calls are wanted
   std::optional<control::load> load;  ///< native: what count and pause cannot say
+  std::optional<progress_address> progress;  ///< native: somebody wants to see it
 };
 
 /// True for the severities that notifications may have (audit, debug, info, warn, error,

@@ -138,6 +138,10 @@ void append_details(std::string& out, const result_details& details) {
     append_audit(out, *details.audit);
   }
   if (details.sites) details.sites->append_members(out += ", ");
+  if (details.intervals) {
+    out += ", \"intervals\": ";
+    details.intervals->append_json(out);
+  }
   out += '}';
 }
 
@@ -290,6 +294,14 @@ bool read_details(json::value from, result_details& out, std::string& why) {
       return false;
     }
     out.sites = std::move(sites);
+  }
+  if (const json::value intervals = from["intervals"]; intervals && fields.ok()) {
+    const auto read = std::make_shared<interval_series>();
+    if (!interval_series::read_json(intervals, *read, why)) {
+      why.insert(0, "results.ombt.intervals: ");
+      return false;
+    }
+    out.intervals = read;
   }
   return fields.ok() && read_any_ledger(from["ledger"], out, why);
 }

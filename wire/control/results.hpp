@@ -9,6 +9,7 @@
 // sample goes to `negative_samples`.
 
 #include "wire/control/audit.hpp"
+#include "wire/control/intervals.hpp"
 #include "wire/control/ledger.hpp"
 #include "wire/control/link_counts.hpp"
 #include "wire/control/messages.hpp"
@@ -74,6 +75,8 @@ struct result_details {
   std::shared_ptr<const server_ledger> received;  ///< of a receiver; empty: none
   /// Of the I/O thread; with the results of one of its agents only, or none.
   std::shared_ptr<const audit_report> audit;
+  /// The same: second by second, of all its agents in the run.
+  std::shared_ptr<const interval_series> intervals;
   std::shared_ptr<const site_counts> sites;  ///< empty: no message was at a site
 };
 
@@ -110,7 +113,7 @@ struct results {
 /// Appends the record as ombt's agents send it; details, where given, as a last key "ombt":
 /// {"run", "latency": histogram, "negative_samples", "negative_min_ms", "links": {name: count},
 /// "series": {name: histogram}, "load": {"scheduled", "late", "dropped"}, "ledger": ledger.hpp,
-/// "audit": audit.hpp, "site" and "sites": site_counts.hpp}.
+/// "audit": audit.hpp, "site" and "sites": site_counts.hpp, "intervals": intervals.hpp}.
 void append_results(std::string& out, const results& r, const result_details* details = nullptr);
 
 /// client_result: {"name", "kind", "results"}.

@@ -126,6 +126,18 @@ void sparse_histogram::merge(const sparse_histogram& other) {
   buckets_ = std::move(sum);
 }
 
+bool sparse_histogram::set_max(std::uint64_t max, std::uint64_t overflow) {
+  if ((overflow > 0) != (max > highest) || overflow > sample_limit) return false;
+  if (overflow == 0 && (buckets_.empty() ? max != 0 : index_of(max) != buckets_.back().index)) {
+    return false;
+  }
+  totals_.overflow = overflow;
+  totals_.max = max;
+  if (buckets_.empty()) totals_.min = overflow > 0 ? highest + 1 : 0;
+  totals_.min = std::min(totals_.min, max);
+  return true;
+}
+
 void sparse_histogram::clear() noexcept {
   totals_ = {};
   buckets_.clear();

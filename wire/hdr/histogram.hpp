@@ -66,6 +66,9 @@ class sparse_histogram {
   bool record_within(std::uint64_t least, std::uint64_t width, std::uint64_t times);
   void merge(const sparse_histogram& other);
   void clear() noexcept;
+  /// Sets what a V2 encoding does not carry: the exact maximum, and how many samples were above
+  /// highest. False, with nothing changed, if no histogram with these buckets has them.
+  bool set_max(std::uint64_t max, std::uint64_t overflow);
 
   const summary& totals() const noexcept { return totals_; }
   const std::vector<bucket>& buckets() const noexcept { return buckets_; }

@@ -24,6 +24,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "controller
 import schema  # noqa: E402
 
 BIN = pathlib.Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else None
+HERE = pathlib.Path(__file__).resolve().parent
 HANGING_ROUTER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "hanging_router.py")
 PATIENCE = 150
 SAID = "ombt-controller: no bus named: starting ombt-router, %s, %s\n"
@@ -170,8 +171,8 @@ class Embedded(Case):
         files = {path.name: path.read_text() for path in (self.here / "run").iterdir()}
         self.assertEqual(sorted(files), ["agents.jsonl", "latency.hlog", "run.json"])
         self.assertEqual(files["run.json"], (self.here / "same").read_text())
-        self.assertEqual([line.split(",")[0] for line in files["latency.hlog"].splitlines()
-                          if line.startswith("Tag=")], ["Tag=RPCClient", "Tag=RPCServer"])
+        self.assertEqual({line.split(",")[0] for line in files["latency.hlog"].splitlines()
+                          if line.startswith("Tag=")}, {"Tag=RPCClient", "Tag=RPCServer"})
         agents = [json.loads(line) for line in files["agents.jsonl"].splitlines()]
         self.assertEqual(agents, schema.check(json.loads(files["run.json"]))["agents"])
         self.assertEqual([one["messages_ok"] for one in agents if one["kind"] == "RPCClient"],
@@ -218,6 +219,32 @@ class Embedded(Case):
                          % re.escape(why))
         self.assertRegex(out, r"\n +20 .* held")
         self.assertEqual(self.processes(), {})
+
+    def test_the_seconds_of_a_run_sum_up_to_it_and_other_programs_read_them(self):
+        status, out, _ = self.run_it("rpc-call", "--rate", 200, "--duration", "2.5s",
+                                     "--out", self.here / "run")
+        self.assertEqual(status, 0, out)
+        report = schema.check(json.loads((self.here / "run" / "run.json").read_text()))
+        for side in "clients", "servers":
+            seconds = report[side]["intervals"]
+            self.assertGreaterEqual(len(seconds), 3)
+            self.assertEqual(sum(one["ok"] for one in seconds), report[side]["messages_ok"])
+            self.assertEqual(sum(one["failed"] for one in seconds), 0)
+            self.assertAlmostEqual(max(one["max_ms"] for one in seconds),
+                                   report[side]["latency"]["max_ms"], 3)
+        java = subprocess.run(["java", "-cp", "/usr/share/java/hdrhistogram.jar", HERE / "log_totals.java",
+                               self.here / "run" / "latency.hlog"],
+                              text=True, capture_output=True, timeout=PATIENCE)
+        self.assertEqual(java.returncode, 0, java.stderr)
+        found = {}
+        for tag, start, length, count in map(str.split, java.stdout.splitlines()):
+            self.assertEqual((int(start) % 1000, int(length)), (0, 1000))
+            found.setdefault(tag, {})[int(start) // 1000] = int(count)
+        self.assertEqual(sorted(found), ["RPCClient", "RPCClient-intended", "RPCServer"])
+        for tag, side in (("RPCClient", "clients"), ("RPCServer", "servers")):
+            self.assertEqual(found[tag], {one["start"]: one["ok"]
+                                          for one in report[side]["intervals"]})
+        self.assertEqual(found["RPCClient-intended"], found["RPCClient"])
 
     def test_options_that_agents_share_reach_them(self):
         config = self.here / "oslo.conf"

@@ -213,6 +213,7 @@ TEST_CASE("what is rendered is read back") {
   parameters.severity = "critical";
   parameters.run = "0123456789abcdef-2";
   parameters.detail = 1;
+  parameters.progress = progress_address{"boot-7", "ombt-0123456789abcdef0123456789abcdef"};
   append_run_test_args(out, test_kind::notify, parameters, controller);
   const document d{out};
   run_test_request request;
@@ -225,6 +226,7 @@ TEST_CASE("what is rendered is read back") {
   CHECK(request.parameters.severity == "critical");
   CHECK(request.parameters.run == parameters.run);
   CHECK(request.parameters.detail == 1);
+  CHECK(request.parameters.progress == parameters.progress);
   CHECK(request.reply_to == controller);
 }
 
@@ -287,6 +289,11 @@ TEST_CASE("arguments that nobody sane sends are refused with a reason") {
       {run(R"({"count": 1, "ombt": {"run": ")" + std::string(65, 'r') + "\"}}"), "kwargs.ombt.run"},
       {run(R"({"count": 1, "ombt": {"run": "r", "detail": -1}})"), "kwargs.ombt.detail"},
       {run(R"({"count": 1, "ombt": {"run": "r", "detail": true}})"), "kwargs.ombt.detail"},
+      {run(R"({"count": 1, "ombt": {"run": "r", "progress": 1}})"), "kwargs.ombt.progress.boot"},
+      {run(R"({"count": 1, "ombt": {"run": "r", "progress": {"boot": "b"}}})"),
+       "kwargs.ombt.progress.name is missing"},
+      {run(R"({"count": 1, "ombt": {"run": "r", "progress": {"boot": "", "name": "n"}}})"),
+       "kwargs.ombt.progress.boot is empty"},
       {R"({"test": "test_call", "kwargs": {"count": 1}})", "reply_addr is missing"},
       {R"({"test": "test_call", "kwargs": {"count": 1}, "reply_addr": "here"})",
        "reply_addr is no"},
