@@ -36,6 +36,7 @@ bool sender::run(std::shared_ptr<message_text> text, std::shared_ptr<second_reco
   recorder_.count_seconds_in(std::move(seconds));
   run_ = plan().run;
   cancelled_ = false;
+  cut_short_ = false;
   links_before_ = links();
   sequence_ = 0;
   overslept_ = 0;
@@ -123,6 +124,7 @@ void sender::on_complete(std::uint64_t tag, const drivers::outcome& result) {
       return scheduled_done(static_cast<std::uint32_t>(tag), result);
     case state::warming_up:
       if (result.error) recorder_.error(failure_name(result));
+      cut_short_ = cancelled_;
       return cancelled_ ? end_run() : begin_messages();
     default:
       return;
@@ -145,7 +147,10 @@ void sender::message_done(const drivers::outcome& result) {
   const auto now = steady_clock::now();
   record(result, sequence_, sent_epoch_, sent_at_, now - sent_at_);
   ++sequence_;
-  if (sequence_ >= plan().count || cancelled_ || time_is_over(now + plan().pause)) {
+  if (sequence_ >= plan().count || time_is_over(now + plan().pause)) {
+    end_run();
+  } else if (cancelled_) {
+    cut_short_ = true;
     end_run();
   } else if (plan().pause.count() > 0) {
     state_ = state::pausing;
@@ -246,9 +251,11 @@ void sender::cancel_run() {
   switch (state_) {
     case state::pausing:
       cancel_timer();
+      cut_short_ = true;
       return end_run();
     case state::pacing:
       cancel_timer();
+      cut_short_ = true;
       load_->open->cut_off();
       return drain();
     case state::sending:
@@ -276,6 +283,7 @@ report sender::take() {
   report taken =
       recorder_.take(wire::control::client_of(id_), static_cast<std::uint64_t>(sequence_));
   taken.details.run = std::exchange(run_, {});
+  taken.details.cut_short = cut_short_;
   taken.details.links = links().since(links_before_);
   return taken;
 }

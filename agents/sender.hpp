@@ -193,6 +193,7 @@ class sender : public drivers::completion,
   state state_ = state::idle;
   bool ready_ = false;
   bool cancelled_ = false;
+  bool cut_short_ = false;  ///< the last run: cancelled with messages left to send
   std::uint64_t overslept_ = 0;
   double phase_ = 0;
   wire::oslo::hex_id id_{};    ///< the run's part of message ids

@@ -30,6 +30,7 @@ struct agent_record {
   bool answered_roll_call = false;  ///< false: heard of by its results only
   bool native = false;              ///< its pongs say what it works on
   bool missing = false;             ///< waited for in vain
+  bool cut_short = false;           ///< ended its run with messages left to send
   std::uint32_t reports = 0;        ///< results taken
   std::uint32_t reports_with_details = 0;
   wire::control::results results;  ///< sum of its reports

@@ -405,6 +405,7 @@ void session::take(agent_record& from, side& into,
   if (!result.has_details) return;
   if (!plan_.topics.empty()) of_topic.latency.merge(result.details.latency);
   ++from.reports_with_details;
+  from.cut_short = from.cut_short || result.details.cut_short;
   into.latency.merge(result.details.latency);
   into.links.merge(result.details.links);
   if (plan_.parameters.load) into.load.merge(result.details.load);

@@ -195,6 +195,7 @@ class session {
   std::uint64_t surplus() const;
   /// Fills in what the topics' servers should have had, when the run is over.
   void close_topics();
+  void tell_cut_short();
   void close_ledger();
   void tell_lost();
   std::uint64_t expected_messages() const;

@@ -58,6 +58,7 @@ void session::forget_warm_up(time_point now) {
     if (agent.kind == servers && agent.missing) states_[i].excluded = true;
     agent.missing = states_[i].excluded;
     agent.reports = agent.reports_with_details = 0;
+    agent.cut_short = false;
     agent.results = {};
   }
   start_run(now);

@@ -181,6 +181,7 @@ void session::finish() {
                                 std::to_string(clients.msgs_ok + clients.msgs_fail) +
                                 " messages failed");
   }
+  tell_cut_short();
   const auto& load = outcome_.clients.load;
   if (load.dropped > 0 && plan_.parameters.load) {
     const auto& max_late = plan_.parameters.load->max_late;
@@ -208,6 +209,35 @@ void session::finish() {
              ? count_text(outcome_.ledger->all.duplicated, "message") + " arrived more than once"
              : "another run, or agents of the same name"));
   }
+}
+
+/// What clients did not send, since they gave their run up. Python's can't say so, but count.
+void session::tell_cut_short() {
+  const agent_kind clients = wire::control::client_kind(*test_of(plan_.what));
+  const auto sent = [](const agent_record& of) {
+    return of.results.msgs_ok + of.results.msgs_fail;
+  };
+  const agent_record* first = nullptr;
+  std::uint64_t others = 0;
+  for (const agent_record& agent : outcome_.agents) {
+    if (agent.kind != clients || agent.reports == 0) continue;
+    const bool too_few =
+        !plan_.parameters.load && sent(agent) < static_cast<std::uint64_t>(plan_.parameters.count);
+    if (!agent.cut_short && !too_few) continue;
+    if (first != nullptr) {
+      ++others;
+    } else {
+      first = &agent;
+    }
+  }
+  if (first == nullptr) return;
+  std::string of;
+  if (!plan_.parameters.load) of = " of " + std::to_string(plan_.parameters.count);
+  outcome_.problems.push_back(
+      first->name + (others > 0 ? " and " + count_text(others, "more client") : std::string{}) +
+      " ended the run early, " + (others > 0 ? "the first of them " : "") + "after " +
+      std::to_string(sent(*first)) + of + " messages: without an answer from this controller, or " +
+      "cancelled by another");
 }
 
 void session::close_ledger() {

@@ -30,6 +30,15 @@ class bus_carrier::endpoint final : public drivers::request_handler,
     if (retry_ != 0) owner_.loop_.cancel_timer(retry_);
   }
 
+  /// Calls self_ready on its own name.
+  void call(drivers::completion& done, std::uint64_t tag) {
+    drivers::request_message request;
+    request.method = wire_name(method::self_ready);
+    drivers::call_options options;
+    options.timeout = owner_.settings_.ready_timeout;
+    owner_.transport_->call(at_, request, options, done, tag);
+  }
+
   void start() { listener_ = owner_.transport_->listen(at_, {}, *this); }
 
  private:
@@ -56,11 +65,7 @@ class bus_carrier::endpoint final : public drivers::request_handler,
   void check() {
     ++tries_;
     checked_at_ = drivers::steady_clock::now();
-    drivers::request_message request;
-    request.method = wire_name(method::self_ready);
-    drivers::call_options options;
-    options.timeout = owner_.settings_.ready_timeout;
-    owner_.transport_->call(at_, request, options, *this, 0);
+    call(*this, 0);
   }
 
   void on_complete(std::uint64_t, const drivers::outcome& result) override {
@@ -229,6 +234,10 @@ void bus_carrier::endpoint_failed(std::string why) {
 void bus_carrier::refuse(std::string why) {
   ++counters_.refused;
   refusal_ = std::move(why);
+}
+
+void bus_carrier::call_own(drivers::completion& done, std::uint64_t tag) {
+  endpoints_.front()->call(done, tag);
 }
 
 std::shared_ptr<bus_path> bus_carrier::path_to(const control::reply_address& controller) {

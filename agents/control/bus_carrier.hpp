@@ -69,6 +69,8 @@ class bus_carrier final : public carrier {
   void endpoint_ready();
   void endpoint_failed(std::string why);
   void refuse(std::string why);
+  /// Calls self_ready of its own first address: whether the bus carries anything.
+  void call_own(drivers::completion& done, std::uint64_t tag);
   std::shared_ptr<bus_path> path_to(const wire::control::reply_address& controller);
 
   drivers::loop& loop_;

@@ -75,20 +75,30 @@ void bus_path::check_alive(std::function<void(bool)> answer) {
   carrier()->transport_->call(target_, request, options, *this, of_question);
 }
 
+void bus_path::tell_alive(bool alive) {
+  const auto asked = link_->asking.extract(controller_.server);
+  if (asked.empty()) return;
+  for (auto& answer : asked.mapped()) {
+    if (carrier() != nullptr) answer(alive);
+  }
+}
+
 void bus_path::on_complete(std::uint64_t tag, const drivers::outcome& result) {
   const auto self = shared_from_this();
   in_flight(-1);
   if (tag == of_question) {
     // A controller that answers with an exception is there all the same.
-    const bool alive = !result.error || result.error == errc::remote_exception ||
-                       (carrier() != nullptr && !carrier()->transport_->in_contact());
-    const auto asked = link_->asking.extract(controller_.server);
-    if (asked.empty()) return;
-    for (auto& answer : asked.mapped()) {
-      if (carrier() != nullptr) answer(alive);
+    const bool answered = !result.error || result.error == errc::remote_exception;
+    if (answered || carrier() == nullptr || !carrier()->transport_->in_contact()) {
+      return tell_alive(true);
     }
+    if (result.error != errc::messaging_timeout) return tell_alive(false);
+    // The bus may carry nothing now: then this process hears nothing of itself either.
+    in_flight(1);
+    carrier()->call_own(*this, of_echo);
     return;
   }
+  if (tag == of_echo) return tell_alive(static_cast<bool>(result.error));
   --in_flight_;
   if (carrier() == nullptr) return;
   if (!result.error) {

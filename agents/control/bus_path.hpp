@@ -54,11 +54,12 @@ class bus_path final : public answer_path,
     bool details = false;
     std::string run;  ///< of a pong
   };
-  enum operation : std::uint64_t { of_answer = 0, of_question = 1 };
+  enum operation : std::uint64_t { of_answer, of_question, of_echo };
 
   void queue(owed a);
   void send_next();
   void in_flight(int change);
+  void tell_alive(bool alive);
   bus_carrier* carrier() const noexcept { return link_->carrier; }
   void on_complete(std::uint64_t tag, const drivers::outcome& result) override;
 

@@ -309,6 +309,37 @@ TEST_CASE_METHOD(carrier_fixture,
   CHECK(alive);
 }
 
+TEST_CASE_METHOD(carrier_fixture, "While the bus carries nothing nobody is known to be gone") {
+  start();
+  fake_controller controller(bus, loop, "ctl");
+  const auto path = path_from(controller);
+  int answers = 0;
+  bool alive = false;
+  const auto ask = [&] {
+    const int before = answers;
+    path->check_alive([&](bool a) {
+      ++answers;
+      alive = a;
+    });
+    REQUIRE(drive(loop, [&] { return answers > before; }));
+    return alive;
+  };
+  const std::size_t calls = bus.sent("self_ready").size();
+  bus.script("self_ready", fails(errc::messaging_timeout));  // the controller is silent
+  bus.script("self_ready", fails(errc::messaging_timeout));  // and so are we
+  CHECK(ask());
+  const auto asked = bus.sent("self_ready");
+  REQUIRE(asked.size() == calls + 2);
+  CHECK(asked[calls].to.server == "ctl");
+  CHECK(asked[calls + 1].to.server == asked[0].to.server);   // its own address, as at the start
+  bus.script("self_ready", fails(errc::messaging_timeout));  // the bus carries what we send
+  CHECK_FALSE(ask());
+  bus.script("self_ready", fails(errc::message_undeliverable));  // the bus says it
+  CHECK_FALSE(ask());
+  CHECK(bus.sent("self_ready").size() == calls + 5);
+  CHECK(ask());
+}
+
 TEST_CASE_METHOD(carrier_fixture, "An answer that fails otherwise costs only itself") {
   start();
   fake_controller controller(bus, loop, "ctl");

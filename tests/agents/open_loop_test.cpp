@@ -156,7 +156,9 @@ TEST_CASE_METHOD(load_fixture, "An open loop that is cancelled waits for what is
     REQUIRE(drive(loop, [&] { return client.current() == sender::state::pacing; }));
     client.cancel_run();
     CHECK(runs_done == 1);
-    CHECK(client.take().results.msgs_ok == 0);
+    const auto report = client.take();
+    CHECK(report.results.msgs_ok == 0);
+    CHECK(report.details.cut_short);
   }
   SECTION("at work") {
     REQUIRE(client.run(loaded(rate(20'000, 3600))));
@@ -167,6 +169,7 @@ TEST_CASE_METHOD(load_fixture, "An open loop that is cancelled waits for what is
     const auto report = client.take();
     CHECK(report.results.msgs_ok == bus.sent("echo").size());
     CHECK(report.details.load.scheduled == report.results.msgs_ok);
+    CHECK(report.details.cut_short);
   }
   SECTION("while warming up") {
     REQUIRE(client.run(loaded(rate(1000, 1))));
@@ -179,6 +182,7 @@ TEST_CASE_METHOD(load_fixture, "An open loop that is cancelled waits for what is
   const auto report = client.take();
   CHECK(report.results.msgs_ok == 3);
   CHECK_FALSE(report.details.load.any());
+  CHECK_FALSE(report.details.cut_short);
   CHECK(report.details.series.empty());
 }
 

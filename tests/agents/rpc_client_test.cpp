@@ -161,24 +161,38 @@ TEST_CASE_METHOD(client_fixture,
     REQUIRE(drive(loop, [&] { return client.current() == sender::state::pausing; }));
     client.cancel_run();
     CHECK(runs_done == 1);
-    CHECK(client.take().results.msgs_ok == 1);
+    const auto report = client.take();
+    CHECK(report.results.msgs_ok == 1);
+    CHECK(report.details.cut_short);
   }
   SECTION("while sending") {
     REQUIRE(client.run(text(test_kind::call, 1'000'000'000)));
     REQUIRE(drive(loop, [&] { return bus.sent("echo").size() >= 10; }));
     client.cancel_run();
     REQUIRE(drive(loop, [&] { return runs_done == 1; }));
-    CHECK(client.take().results.msgs_ok == bus.sent("echo").size());
+    const auto report = client.take();
+    CHECK(report.results.msgs_ok == bus.sent("echo").size());
+    CHECK(report.details.cut_short);
+  }
+  SECTION("while sending the last message, which leaves none out") {
+    bus.script_always("echo", {{}, {}, "null", {}, {}, false, true});
+    REQUIRE(client.run(text(test_kind::call, 1)));
+    REQUIRE(drive(loop, [&] { return client.current() == sender::state::sending; }));
+    client.cancel_run();
+    REQUIRE(drive(loop, [&] { return runs_done == 1; }));
+    CHECK_FALSE(client.take().details.cut_short);
   }
   SECTION("while warming up") {
     REQUIRE(client.run(text(test_kind::call, 5)));
     client.cancel_run();
     REQUIRE(drive(loop, [&] { return runs_done == 1; }));
     CHECK(bus.sent("echo").empty());
+    CHECK(client.take().details.cut_short);
   }
   CHECK(client.current() == sender::state::idle);
   client.cancel_run();  // nothing to cancel
   REQUIRE(run_to_end(client, text(test_kind::call, 1)));
+  CHECK_FALSE(client.take().details.cut_short);
 }
 
 TEST_CASE_METHOD(client_fixture,

@@ -380,3 +380,37 @@ TEST_CASE("what links counted is added up from the reset on, and is no problem")
   CHECK(s.found().servers.links == wire::control::link_counts{.unreadable = 7, .duplicates = 1});
   CHECK(s.found().ok());
 }
+
+TEST_CASE("clients that ended their run early are told of, by their word or by their number") {
+  SECTION("a native client says so") {
+    session_script s{plan_for(task::rpc_call)};
+    s.start_run({"a", "b"}, {"s"});
+    for (const char* name : {"a", "b"}) {
+      auto early = session_script::record(client, name, 4);
+      early.has_details = true;
+      early.details.run = run_id;
+      early.details.latency.record(1'000'000, 4);
+      early.details.cut_short = true;
+      s.machine.on_result(early, s.now());
+    }
+    s.expect(method::get_server_results, 1);
+    s.result(server, "s", 8);
+    CHECK_FALSE(s.found().ok());
+    REQUIRE(s.found().problems.size() == 1);
+    CHECK(has(s.found().problems[0],
+              "a and 1 more client ended the run early, the first of them "
+              "after 4 of 10 messages"));
+  }
+  SECTION("a Python client has sent too few") {
+    session_script s{plan_for(task::rpc_call)};
+    s.start_run({"a", "b"}, {"s"});
+    s.result(client, "a", 9, 1);
+    s.result(client, "b", 8, 1);
+    s.pass(1h);
+    bool told = false;
+    for (const std::string& problem : s.found().problems) {
+      told = told || has(problem, "b ended the run early, after 9 of 10 messages");
+    }
+    CHECK(told);
+  }
+}

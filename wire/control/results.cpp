@@ -102,6 +102,7 @@ void append_latency(std::string& out, const latency_statistics& latency) {
 void append_details(std::string& out, const result_details& details) {
   out += ", \"ombt\": {\"run\": ";
   json::append_string(out, details.run);
+  if (details.cut_short) out += ", \"cut_short\": true";
   out += ", \"latency\": ";
   details.latency.append_json(out);
   out += ", \"negative_samples\": ";
@@ -251,6 +252,14 @@ bool read_details(json::value from, result_details& out, std::string& why) {
       return false;
     }
     out.run = *text;
+  }
+  if (const json::value cut_short = from["cut_short"]) {
+    const auto value = cut_short.boolean();
+    if (!value) {
+      why = "results.ombt.cut_short is neither true nor false";
+      return false;
+    }
+    out.cut_short = *value;
   }
   if (!hdr::sparse_histogram::read_json(from["latency"], out.latency, why)) {
     why.insert(0, "results.ombt.latency: ");

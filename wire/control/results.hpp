@@ -64,14 +64,15 @@ struct latency_statistics {
 
 /// What native agents add to their results when a native controller asked (messages.hpp).
 struct result_details {
-  std::string run;                                ///< id of run_test; empty from servers
-  hdr::sparse_histogram latency;                  ///< of successes, nanoseconds
-  std::uint64_t negative_samples = 0;             ///< one-way times below zero: clocks apart
-  double negative_min = 0;                        ///< the lowest of them, milliseconds
-  link_counts links;                              ///< of what these results are about
-  series_set series;                              ///< further histograms
-  load_counts load;                               ///< of an open loop
-  std::shared_ptr<const client_ledger> sent;      ///< of a client; empty: none
+  std::string run;                            ///< id of run_test; empty from servers
+  bool cut_short = false;                     ///< a client's run ended with messages left to send
+  hdr::sparse_histogram latency;              ///< of successes, nanoseconds
+  std::uint64_t negative_samples = 0;         ///< one-way times below zero: clocks apart
+  double negative_min = 0;                    ///< the lowest of them, milliseconds
+  link_counts links;                          ///< of what these results are about
+  series_set series;                          ///< further histograms
+  load_counts load;                           ///< of an open loop
+  std::shared_ptr<const client_ledger> sent;  ///< of a client; empty: none
   std::shared_ptr<const server_ledger> received;  ///< of a receiver; empty: none
   /// Of the I/O thread; with the results of one of its agents only, or none.
   std::shared_ptr<const audit_report> audit;
@@ -111,9 +112,10 @@ struct results {
 };
 
 /// Appends the record as ombt's agents send it; details, where given, as a last key "ombt":
-/// {"run", "latency": histogram, "negative_samples", "negative_min_ms", "links": {name: count},
-/// "series": {name: histogram}, "load": {"scheduled", "late", "dropped"}, "ledger": ledger.hpp,
-/// "audit": audit.hpp, "site" and "sites": site_counts.hpp, "intervals": intervals.hpp}.
+/// {"run", "cut_short" (only if true), "latency": histogram, "negative_samples", "negative_min_ms",
+/// "links": {name: count}, "series": {name: histogram}, "load": {"scheduled", "late", "dropped"},
+/// "ledger": ledger.hpp, "audit": audit.hpp, "site" and "sites": site_counts.hpp, "intervals":
+/// intervals.hpp}.
 void append_results(std::string& out, const results& r, const result_details* details = nullptr);
 
 /// client_result: {"name", "kind", "results"}.

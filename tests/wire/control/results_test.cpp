@@ -85,6 +85,7 @@ TEST_CASE("a record survives the wire, with and without details") {
   const auto r = example();
   result_details details;
   details.run = "0123-1";
+  details.cut_short = true;
   for (std::uint64_t i = 1; i < 300; ++i) details.latency.record(i * i * 1'000);
   details.links = {1, 2, 3, 4, 5, 6, 7, 8};
   std::string args;
@@ -99,6 +100,7 @@ TEST_CASE("a record survives the wire, with and without details") {
   CHECK(request.kind == agent_kind::rpc_server);
   REQUIRE(request.has_details);
   CHECK(request.details.run == "0123-1");
+  CHECK(request.details.cut_short);
   CHECK(request.details.latency.totals().count == 299);
   CHECK(request.details.links == link_counts{1, 2, 3, 4, 5, 6, 7, 8});
   CHECK(render(request.results, &request.details) == render(r, &details));
