@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agents/receiver.hpp"
 
-#include "agents/test_plan.hpp"
+#include "agents/measure/clock.hpp"
 
 #include <algorithm>
 #include <utility>

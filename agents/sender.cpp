@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agents/sender.hpp"
 
+#include "agents/measure/clock.hpp"
+
 #include <algorithm>
 #include <utility>
 

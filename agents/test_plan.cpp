@@ -106,9 +106,4 @@ std::string_view message_text::context(const request_note& note) {
   return context_;
 }
 
-double epoch_now() noexcept {
-  using namespace std::chrono;
-  return duration<double>(system_clock::now().time_since_epoch()).count();
-}
-
 }  // namespace ombt::agents

@@ -85,7 +85,4 @@ class message_text {
   std::string context_;  ///< of the last request with a note
 };
 
-/// Now as epoch seconds, as Python's time.time() gives it.
-double epoch_now() noexcept;
-
 }  // namespace ombt::agents

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/bus_session.hpp"
 
+#include "agents/measure/clock.hpp"
+
 #include <algorithm>
 #include <utility>
 
@@ -58,6 +60,7 @@ outcome bus_session::take_result() {
 void bus_session::pump() {
   action next;
   while (machine_.next_action(next)) send(next);
+  if (const auto ahead = agents::ahead_of_monotonic()) machine_.on_own_clock(*ahead);
   if (closing_) return;
   if (machine_.finished()) {
     closing_ = true;
@@ -90,6 +93,13 @@ void bus_session::send(const action& what) {
   }
   to.topic = wire::control::agent_topic(what.to, machine_.what().topic_at(what.topic),
                                         machine_.what().unique);
+  if (what.method == method::clock) {
+    to.server = what.server;
+    options.timeout = clock_exchanges::answer_limit;
+    machine_.on_asking(what.tag, agents::uncorrected_now(), now());
+    transport_->call(to, message, options, *this, what.tag);
+    return;
+  }
   to.fanout = true;
   options.timeout = machine_.what().timeout;
   transport_->cast(to, message, options, *this, what.tag);
@@ -150,6 +160,7 @@ void bus_session::on_listener_error(drivers::listener&, error_code error, std::s
 }
 
 void bus_session::on_complete(std::uint64_t tag, const drivers::outcome& result) {
+  if (!result.error) machine_.on_answer(tag, result.result, agents::uncorrected_now());
   machine_.on_complete(tag, result.error, result.detail, now());
   pump();
 }

@@ -57,7 +57,11 @@ std::optional<clock_quality> assess(const clock_round& before, const clock_round
   const std::int64_t moved = last.offset() - first.offset();
   out.bound = std::max(at_first, std::abs(moved) + last.round_trip() / 2);
   const std::int64_t between = half_way(last) - half_way(first);
-  if (between > 0) out.drift = static_cast<double>(moved) / static_cast<double>(between) * 1e6;
+  if (between > 0) {
+    const double per_million = 1e6 / static_cast<double>(between);
+    out.drift = static_cast<double>(moved) * per_million;
+    out.drift_error = static_cast<double>(at_first + last.round_trip() / 2 + 1) * per_million;
+  }
   return out;
 }
 

@@ -41,8 +41,9 @@ struct clock_quality {
   std::int64_t offset = 0;  ///< as measured before the run: what figures are corrected by
   /// How wrong that may be at any instant of the run, nanoseconds.
   std::int64_t bound = 0;
-  double drift = 0;      ///< of their clock against this one, parts per million; 0 if not known
-  bool stepped = false;  ///< a clock was set: the bound is worth nothing
+  double drift = 0;        ///< of their clock against this one, parts per million; 0 if not known
+  double drift_error = 0;  ///< how wrong that may be; 0 if it is not known
+  bool stepped = false;    ///< a clock was set: the bound is worth nothing
 };
 
 /// Clocks are believed to go wrong by no more, parts per million (as NTP does).

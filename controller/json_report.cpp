@@ -387,6 +387,32 @@ json ledger_of(const ledger_summary& ledger) {
   return out;
 }
 
+json clocks_of(const clocks_summary& clocks) {
+  const auto ms = [](std::int64_t nanoseconds) { return static_cast<double>(nanoseconds) / 1e6; };
+  json machines = json::array();
+  for (const machine_clock& of : clocks.machines) {
+    const auto& known = of.known;
+    const bool drift = known && known->drift_error > 0;
+    machines.push_back(
+        {{"host", of.host},
+         {"boot", of.boot},
+         {"agents", of.agents},
+         {"processes", of.processes},
+         {"processes_not_corrected", of.processes_untold},
+         {"offset_ms", known ? json(ms(known->offset)) : json(nullptr)},
+         {"bound_ms", known && !known->stepped ? json(ms(known->bound)) : json(nullptr)},
+         {"drift_ppm", drift ? json(known->drift) : json(nullptr)},
+         {"drift_error_ppm", drift ? json(known->drift_error) : json(nullptr)},
+         {"stepped", known ? json(known->stepped) : json(nullptr)}});
+  }
+  return {
+      {"one_way_bound_ms", clocks.complete() ? json(ms(clocks.bound.value_or(0))) : json(nullptr)},
+      {"machines", std::move(machines)},
+      {"own_processes_not_corrected", clocks.own_untold},
+      {"own_step_ms", ms(clocks.own_step)},
+      {"agents_unknown", clocks.unknown_agents}};
+}
+
 json agents_of(const plan& what, const outcome& found, bool with_results) {
   json out = json::array();
   for (const agent_record& agent : found.agents) {
@@ -471,6 +497,7 @@ std::string json_report(const report_header& header, const plan& what, const out
     }
   }
   if (test_of(what.what)) {
+    out["clocks"] = found.ledger ? clocks_of(found.clocks) : json(nullptr);
     out["audit"] = audit_of(found, what.audit);
     out["bus_processes"] = bus_processes_of(found.bus);
     out["bus_notes"] = found.bus.notes;

@@ -6,6 +6,7 @@
 #include "wire/control/results.hpp"
 #include "wire/hdr/histogram.hpp"
 
+#include "controller/clocks_summary.hpp"
 #include "controller/ledger_summary.hpp"
 #include "controller/plan.hpp"
 #include "controller/site_matrix.hpp"
@@ -109,6 +110,8 @@ struct outcome {
   std::map<audited_thread, wire::control::audit_report> audits;
   /// Which sites called which.
   site_matrix sites;
+  /// Of a test that was run: how far machines' clocks are apart, and what that is worth.
+  clocks_summary clocks;
   /// The bus's own processes, as far as they are on this machine.
   bus_watched bus;
 

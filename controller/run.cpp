@@ -96,9 +96,10 @@ class connecting_note final : private drivers::timer_target {
 /// when the clients of calls have reported, or when the servers have been asked.
 void watch_bus(bus_processes& bus, const session& machine) {
   const phase now = machine.current();
-  if (now == phase::resetting || now == phase::running) {
+  if (now == phase::resetting || now == phase::comparing || now == phase::running) {
     bus.start();
-  } else if (machine.what().what == task::rpc_call || machine.finished()) {
+  } else if (machine.what().what == task::rpc_call || now == phase::comparing_again ||
+             machine.finished()) {
     bus.end();
   }
 }

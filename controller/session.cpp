@@ -42,7 +42,8 @@ session::session(plan what, wire::control::reply_address own, std::string run_id
       warm_up_id_{run_id_ + "-warm-up"},
       warming_up_{plan_.warmup > 0},
       ends_when_quiet_{plan_.expect.empty()},
-      ledger_{plan_.what == task::rpc_fanout, plan_.topic_count()} {
+      ledger_{plan_.what == task::rpc_fanout, plan_.topic_count()},
+      clocks_{plan_} {
   outcome_.topics.resize(plan_.topic_count());
   enter(phase::connecting, now);
 }
@@ -118,10 +119,14 @@ void session::tick(time_point now) {
       if (over) {
         for (agent_state& state : states_) state.excluded = state.excluded || state.waited_for;
         mark_missing();
-        start_run(now);
+        compare_clocks(now);
       } else if (retry) {
         ask_servers(now);
       }
+      break;
+    case phase::comparing:
+    case phase::comparing_again:
+      if (over) clocks_compared(now);
       break;
     case phase::running:
       if (over) {
@@ -182,6 +187,7 @@ void session::check_self() {
 
 void session::on_complete(std::uint64_t tag, error_code error, std::string_view detail,
                           time_point now) {
+  if (clocks_.ended(tag)) return ask_clocks(now);
   const auto at = pending_.find(tag);
   if (at == pending_.end()) return;
   const purpose why = at->second;
@@ -307,6 +313,7 @@ void session::on_pong(const wire::control::client_pong_request& pong, time_point
   ++outcome_.topics[topic].agents[static_cast<std::size_t>(pong.kind)];
   agent->answered_roll_call = true;
   agent->native = pong.run.has_value();
+  if (plan_.needs(pong.kind)) clocks_.add(pong, topic);
   last_news_ = now;
   if (phase_ == phase::roll_call) {
     end_roll_call_if_met(now);
@@ -458,7 +465,7 @@ void session::on_result(const wire::control::client_result_request& result, time
   }
   switch (phase_) {
     case phase::resetting:
-      if (waiting_ == 0) start_run(now);
+      if (waiting_ == 0) compare_clocks(now);
       break;
     case phase::running:
       if (!from_client) break;
@@ -508,7 +515,7 @@ void session::end_polling(bool in_time, time_point now) {
   outcome_.polled = true;
   if (!in_time && round_open_) mark_missing();
   if (warming_up_) return forget_warm_up(now);
-  finish();
+  compare_clocks_again(now);
 }
 
 }  // namespace ombt::controller

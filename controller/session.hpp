@@ -11,11 +11,15 @@
 //            |                           | there                           | missing
 // resetting  | get_server_results        | all servers answered (thrown    | goes on, the silent
 //            |                           | away)                           | ones are missing
+// comparing  | clock to processes of     | clocks are compared, and agents | goes on, what is not
+//            | other machines            | told                            | compared is unknown
 // running    | run_test to the clients,  | all clients' results are in     | cancel_run; goes on,
 //            | then client_ping          |                                 | the silent are missing
 // settling   | -                         | delay is over (none after calls)|
 // polling    | get_server_results, again | all accounted for, by number    | the rest is
 //            |                           | and by ledger, all answered     | unaccounted for
+// comparing  | clock to those that       | clocks are compared             | goes on, as above
+// again      | answered before           |                                 |
 // leaving    | shutdown to all kinds     | the bus has taken them          | failure
 // stopping   | cancel_run to the clients | the bus has taken it            | ends all the same
 // finished   | -                         |                                 |
@@ -31,6 +35,9 @@
 // of each topic, with the address that the controller has in that topic, and what comes in is of
 // the topic at whose address it came in. The roll call needs each kind in each topic.
 //
+// Clocks are compared where agents are on other machines than the controller's
+// (clock_exchanges.hpp), before the run that counts and when it has been polled.
+//
 // status ends after roll_call, shutdown goes from there to leaving. cancel() leads to stopping, if
 // a run is on. Every phase's limit is plan.timeout, except that a run has in addition the pauses it
 // must make (count x pause) or the time that its load takes at least, and that each sign of a
@@ -41,6 +48,7 @@
 #include "wire/control/results.hpp"
 #include "wire/error.hpp"
 
+#include "controller/clock_exchanges.hpp"
 #include "controller/outcome.hpp"
 #include "controller/plan.hpp"
 #include "controller/topic_ledgers.hpp"
@@ -59,9 +67,11 @@ enum class phase : std::uint8_t {
   connecting,
   roll_call,
   resetting,
+  comparing,
   running,
   settling,
   polling,
+  comparing_again,
   leaving,
   stopping,
   finished,
@@ -70,11 +80,13 @@ enum class phase : std::uint8_t {
 /// Something to send. Its completion is told to on_complete with the tag.
 struct action {
   std::uint64_t tag = 0;
-  /// self_ready is a call (2 s) to the controller's own address; all others are fanout casts.
+  /// self_ready is a call (2 s) to the controller's own address, clock one
+  /// (clock_exchanges::answer_limit) to the server below; all others are fanout casts.
   wire::control::method method = wire::control::method::self_ready;
   wire::control::agent_kind to = wire::control::agent_kind::rpc_client;
   std::string args_json = "{}";
   std::uint32_t topic = 0;  ///< its place among the plan's; of which address or agents it is
+  std::string server = {};  ///< of a process
 };
 
 class session {
@@ -104,6 +116,14 @@ class session {
   void on_listener_trouble(error_code error, std::string_view detail, bool final);
   /// An action ended; an answer that came too late for its phase is ignored.
   void on_complete(std::uint64_t tag, error_code error, std::string_view detail, time_point now);
+  /// A call of clock is being sent; `real`: CLOCK_REALTIME, ns.
+  void on_asking(std::uint64_t tag, std::int64_t real, time_point now) {
+    clocks_.asked(tag, real, now);
+  }
+  /// How far CLOCK_REALTIME of this machine is ahead of CLOCK_MONOTONIC, ns; after each event.
+  void on_own_clock(std::int64_t ahead);
+  /// What came back from a call, at `real`; before on_complete.
+  void on_answer(std::uint64_t tag, wire::json::value answer, std::int64_t real);
   // What came in at the own address in that topic.
   void on_pong(const wire::control::client_pong_request& pong, time_point now,
                std::uint32_t topic = 0);
@@ -152,6 +172,10 @@ class session {
   void ask_servers(time_point now);
   void after_roll_call(time_point now);
   void end_roll_call_if_met(time_point now);
+  void compare_clocks(time_point now);
+  void compare_clocks_again(time_point now);
+  void ask_clocks(time_point now);
+  void clocks_compared(time_point now);
   void start_run(time_point now);
   void prepare_load(wire::control::load& load, time_point now) const;
   /// Clients that can't follow the plan's load; empty: there is none.
@@ -198,6 +222,7 @@ class session {
   void tell_cut_short();
   void close_ledger();
   void tell_lost();
+  void tell_clocks();
   std::uint64_t expected_messages() const;
 
   // What is known of an agent beside its record.
@@ -240,6 +265,8 @@ class session {
   std::vector<agent_state> states_;
   outcome outcome_;
   topic_ledgers ledger_;
+  clock_exchanges clocks_;
+  std::optional<std::int64_t> own_ahead_;  ///< as the run began, until it is over
 };
 
 /// "connecting", "roll call", "resetting servers", …: for progress and errors.

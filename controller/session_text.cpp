@@ -46,6 +46,9 @@ std::string_view name_of(phase p) noexcept {
       return "roll call";
     case phase::resetting:
       return "resetting servers";
+    case phase::comparing:
+    case phase::comparing_again:
+      return "comparing clocks";
     case phase::running:
       return "running";
     case phase::settling:
@@ -197,6 +200,7 @@ void session::finish() {
                                 " messages are not accounted for by the receivers within " +
                                 seconds_text(plan_.timeout) + unaccounted_by_topic());
   }
+  tell_clocks();
   close_ledger();
   if (unaccounted() == 0) tell_lost();
   if (more_than_expected()) {
@@ -280,6 +284,8 @@ session::progress session::how_far() const {
     case phase::connecting:
     case phase::leaving:
     case phase::stopping:
+    case phase::comparing:
+    case phase::comparing_again:
       return {};
     case phase::roll_call:
     case phase::finished:

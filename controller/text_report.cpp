@@ -3,6 +3,7 @@
 
 #include "wire/format.hpp"
 
+#include "controller/clocks_text.hpp"
 #include "controller/ledger_text.hpp"
 #include "controller/legs_text.hpp"
 #include "controller/load_options.hpp"
@@ -255,6 +256,10 @@ std::string test_report(const plan& what, const outcome& found, std::string_view
     append_site_text(out, found.sites, calls, found.clients.results.msgs_ok);
   }
   if (found.ledger) append_ledger_text(out, *found.ledger, words(client), words(server));
+  if (!found.clocks.alone()) {
+    append_title(out, "Clocks:");
+    append_clocks_text(out, found.clocks);
+  }
   if (audit.threads > 0) {
     append_title(out, "Self-audit:");
     append_audit_text(out, audit);

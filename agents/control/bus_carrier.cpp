@@ -4,6 +4,8 @@
 #include "wire/oslo/messages.hpp"
 
 #include "agents/control/bus_path.hpp"
+#include "agents/measure/boot_id.hpp"
+#include "agents/measure/clock.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -96,6 +98,7 @@ class bus_carrier::endpoint final : public drivers::request_handler,
   }
 
   void on_request(drivers::listener& from, const drivers::incoming_request& request) override {
+    const std::int64_t received = uncorrected_now();
     const auto known = control::method_from(request.method);
     std::string why;
     if (!known || *known == method::client_pong || *known == method::client_result) {
@@ -104,17 +107,16 @@ class bus_carrier::endpoint final : public drivers::request_handler,
       return;
     }
     // Answered first: what a command starts may take this process down.
-    if (*known != method::self_ready) {
-      if (!prepare(*known, request.args, why)) {
-        owner_.refuse(std::string(request.method) + ": " + why);
-        wire::oslo::remote_exception wrong;
-        wrong.class_name = "ValueError";
-        wrong.module = "builtins";
-        wrong.message = why;
-        end(from, request, wrong);
-        return;
-      }
+    if (!prepare(*known, request.args, why)) {
+      owner_.refuse(std::string(request.method) + ": " + why);
+      wire::oslo::remote_exception wrong;
+      wrong.class_name = "ValueError";
+      wrong.module = "builtins";
+      wrong.message = why;
+      end(from, request, wrong);
+      return;
     }
+    if (*known == method::clock) return tell_time(from, request, received);
     if (request.wants_reply) {
       from.reply(request.id, *known == method::self_ready ? "true" : "null");
     } else {
@@ -132,8 +134,20 @@ class bus_carrier::endpoint final : public drivers::request_handler,
     }
   }
 
-  /// Reads the arguments into reply_to_ and run_; false with why.
+  /// Says what this machine's clock has, and takes a correction of it.
+  void tell_time(drivers::listener& from, const drivers::incoming_request& request,
+                 std::int64_t received) {
+    ++owner_.counters_.commands;
+    if (clock_.correct) correct_clock(*clock_.correct);
+    if (!request.wants_reply) return from.done(request.id);
+    std::string reply;
+    control::append_clock_reply(reply, {boot_id(), received, uncorrected_now()});
+    from.reply(request.id, reply);
+  }
+
+  /// Reads the arguments into reply_to_, run_ and clock_; false with why.
   bool prepare(method m, wire::json::value args, std::string& why) {
+    if (m == method::clock) return control::read_clock_args(args, clock_, why);
     if (m == method::run_test) {
       run_ = {};
       if (!control::read_run_test_args(args, run_, why)) return false;
@@ -179,6 +193,7 @@ class bus_carrier::endpoint final : public drivers::request_handler,
   drivers::loop::timer_id retry_ = 0;
   control::reply_address reply_to_;
   control::run_test_request run_;
+  control::clock_request clock_;
 };
 
 bus_carrier::bus_carrier(drivers::loop& loop, bus_carrier_settings settings,

@@ -2,7 +2,8 @@
 #pragma once
 // The control plane over the message bus, as ombt 3.0.0 does it (docs/wire.md): for each kind of
 // agent in the process, in each topic, one RPC server on exchange ombt-control, whose fanout copy
-// of a command serves all agents of that kind, and calls back to the controller. Owns its own
+// of a command serves all agents of that kind, and calls back to the controller. What is asked of
+// the process and not of its agents it answers itself: self_ready and clock. Owns its own
 // transport. One thread.
 //
 // endpoint     event                         what happens                        next state

@@ -2,7 +2,10 @@
 #include "agents/control/bus_path.hpp"
 
 #include "agents/control/bus_carrier.hpp"
+#include "agents/measure/boot_id.hpp"
+#include "agents/measure/clock.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace ombt::agents {
@@ -36,6 +39,18 @@ void bus_path::queue(owed a) {
   send_next();
 }
 
+control::process_place bus_path::place_of(control::agent_kind kind) const {
+  const auto& endpoints = carrier()->settings_.endpoints;
+  // The controller calls in the topic that it asks in; with --unique that is no matter.
+  const auto found =
+      std::find_if(endpoints.begin(), endpoints.end(), [&](const control_endpoint& named) {
+        return named.kind == kind && (carrier()->settings_.unique ||
+                                      control::controller_topic(named.topic) == controller_.topic);
+      });
+  if (found == endpoints.end() || boot_id().empty()) return {};
+  return {found->name, boot_id(), clock_correction()};
+}
+
 void bus_path::send_next() {
   std::string args;
   while (carrier() != nullptr && in_flight_ < carrier()->settings_.window && !waiting_.empty()) {
@@ -47,7 +62,8 @@ void bus_path::send_next() {
       request.method = wire_name(control::method::client_pong);
       const bool native = control::is_native_controller(controller_.server);
       control::append_client_pong_args(args, next.kind, next.name,
-                                       native ? std::optional(next.run) : std::nullopt);
+                                       native ? std::optional(next.run) : std::nullopt,
+                                       native ? place_of(next.kind) : control::process_place{});
     } else {
       request.method = wire_name(control::method::client_result);
       control::append_client_result_args(args, next.name, next.kind, next.figures->results,

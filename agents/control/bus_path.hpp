@@ -58,6 +58,7 @@ class bus_path final : public answer_path,
 
   void queue(owed a);
   void send_next();
+  wire::control::process_place place_of(wire::control::agent_kind kind) const;
   void in_flight(int change);
   void tell_alive(bool alive);
   bus_carrier* carrier() const noexcept { return link_->carrier; }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agents/measure/live_sender.hpp"
 
+#include "agents/measure/clock.hpp"
+
 #include <algorithm>
 #include <chrono>
 #include <utility>
@@ -49,15 +51,16 @@ void live_sender::end(agent_kind kind, const std::string& run) {
 }
 
 void live_sender::arm() {
-  const auto epoch = std::chrono::system_clock::now().time_since_epoch();
+  const std::chrono::nanoseconds epoch{real_now()};
   const auto begun = std::chrono::floor<std::chrono::seconds>(epoch);
   const drivers::duration left = begun + std::chrono::seconds(1) + delay_of(thread_) - epoch;
   timer_ = loop_.start_timer(drivers::steady_clock::now() + left, *this, 0);
 }
 
 void live_sender::on_timer(std::uint64_t) {
-  const auto epoch = std::chrono::system_clock::now().time_since_epoch();
-  const auto second = std::chrono::floor<std::chrono::seconds>(epoch).count();
+  // By the clock that the seconds are told apart by.
+  const auto second =
+      std::chrono::floor<std::chrono::seconds>(std::chrono::nanoseconds{real_now()}).count();
   for (watched& of : watched_) {
     of.seconds->pass(second);
     tell(of, now_(of.kind, of.run));

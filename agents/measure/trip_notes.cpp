@@ -2,6 +2,7 @@
 #include "agents/measure/trip_notes.hpp"
 
 #include "agents/measure/boot_id.hpp"
+#include "agents/measure/clock.hpp"
 
 #include <charconv>
 #include <iterator>
@@ -58,11 +59,6 @@ bool read_rest(wire::json::value from, std::string_view key, std::int64_t& numbe
 }
 
 }  // namespace
-
-std::int64_t real_now() noexcept {
-  using namespace std::chrono;
-  return duration_cast<nanoseconds>(system_clock::now().time_since_epoch()).count();
-}
 
 stamp stamp_at(std::chrono::steady_clock::time_point at) noexcept {
   using namespace std::chrono;

@@ -32,9 +32,6 @@ struct stamp {
   std::int64_t real = 0;       ///< ns since the epoch, corrected to the controller's clock
 };
 
-/// Now, nanoseconds since the epoch: what every stamp::real comes from.
-std::int64_t real_now() noexcept;
-
 /// An instant of this process's CLOCK_MONOTONIC that is not long ago, on both clocks.
 stamp stamp_at(std::chrono::steady_clock::time_point at) noexcept;
 

@@ -5,6 +5,7 @@
 #include "wire/oslo/messages.hpp"
 
 #include "agents/measure/boot_id.hpp"
+#include "agents/measure/clock.hpp"
 #include "agents/rpc_client.hpp"
 #include "agents/rpc_server.hpp"
 

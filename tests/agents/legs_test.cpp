@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Notes between native clients and servers: the legs of calls, and who counts which site.
 #include "agents/measure/boot_id.hpp"
+#include "agents/measure/clock.hpp"
 #include "agents/measure/trip_notes.hpp"
 #include "agents/notifier.hpp"
 #include "agents/rpc_client.hpp"

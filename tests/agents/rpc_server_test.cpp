@@ -3,7 +3,7 @@
 
 #include "wire/configuration_error.hpp"
 
-#include "agents/test_plan.hpp"
+#include "agents/measure/clock.hpp"
 #include "tests/agents/drive.hpp"
 #include "tests/agents/fake_transport.hpp"
 

@@ -4,6 +4,8 @@
 #include "wire/oslo/messages.hpp"
 
 #include "agents/fleet.hpp"
+#include "agents/measure/boot_id.hpp"
+#include "agents/measure/clock.hpp"
 #include "tests/agents/fake_transport.hpp"
 
 #include <catch2/catch.hpp>
@@ -150,6 +152,63 @@ TEST_CASE("every test over several topics at once adds up to the message, topic 
   auto leaving = plan_for(task::shutdown);
   leaving.topics = wire::control::topics_of("t", 3, false);
   CHECK(run(bus, leaving).ok());
+  CHECK(fleet->wait());
+}
+
+TEST_CASE("agents of another machine are compared with and corrected; those at home are not") {
+  agents::correct_clock(0);
+  tests::fake_bus bus;
+  agents::fleet_options options;
+  options.rpc_clients = 3;
+  options.rpc_servers = 2;
+  options.notifiers = 1;
+  const auto fleet = fleet_of(bus, options);
+  auto plan = plan_for(task::rpc_call);
+  plan.boot_id = "another";  // the controller's
+  auto found = run(bus, plan);
+  REQUIRE(found.ok());
+  REQUIRE(found.clocks.machines.size() == 1);
+  const auto& far = found.clocks.machines[0];
+  CHECK(far.boot == agents::boot_id());
+  CHECK(far.agents == 5);
+  CHECK(far.processes == 2);
+  CHECK(far.good());
+  // It is the same clock.
+  CHECK(std::abs(far.known->offset) <= far.known->bound);
+  CHECK(agents::clock_correction() == -far.known->offset);
+  CHECK(bus.sent("clock").size() == 2 * controller::clock_exchanges::round_length + 2);
+  CHECK(bus.sent("clock")[0].timeout == controller::clock_exchanges::answer_limit);
+
+  plan.boot_id = agents::boot_id();
+  agents::correct_clock(5'000'000);
+  found = run(bus, plan);
+  REQUIRE(found.ok());
+  CHECK(found.clocks.alone());
+  CHECK(agents::clock_correction() == 0);
+  CHECK(bus.sent("clock").size() == 2 * controller::clock_exchanges::round_length + 4);
+  fleet->stop();
+  CHECK(fleet->wait());
+}
+
+TEST_CASE("agents of another machine are corrected in every topic") {
+  agents::correct_clock(0);
+  tests::fake_bus bus;
+  agents::fleet_options options;
+  options.rpc_clients = options.rpc_servers = 2;
+  options.topics = 2;
+  const auto fleet = fleet_of(bus, options);
+  auto plan = plan_for(task::rpc_call);
+  plan.topics = wire::control::topics_of("t", 2, false);
+  plan.boot_id = "another";
+  const auto found = run(bus, plan);
+  REQUIRE(found.ok());
+  REQUIRE(found.clocks.machines.size() == 1);
+  CHECK(found.clocks.machines[0].agents == 4);
+  CHECK(found.clocks.machines[0].processes == 4);
+  CHECK(found.clocks.machines[0].good());
+  CHECK(found.clocks.unknown_agents == 0);
+  agents::correct_clock(0);
+  fleet->stop();
   CHECK(fleet->wait());
 }
 

@@ -71,10 +71,24 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   client_pong_request pong;
   if (read_client_pong_args(root, pong, why)) {
     out.clear();
-    append_client_pong_args(out, pong.kind, pong.name, pong.run);
+    append_client_pong_args(out, pong.kind, pong.name, pong.run, pong.place);
     client_pong_request back;
     require(read_client_pong_args(again(second, out), back, why) && back.name == pong.name &&
-            back.run == pong.run);
+            back.run == pong.run && back.place == pong.place);
+  }
+  clock_request correction;
+  if (read_clock_args(root, correction, why)) {
+    out.clear();
+    append_clock_args(out, correction);
+    clock_request back;
+    require(read_clock_args(again(second, out), back, why) && back == correction);
+  }
+  clock_reply told;
+  if (read_clock_reply(root, told, why)) {
+    out.clear();
+    append_clock_reply(out, told);
+    clock_reply back;
+    require(read_clock_reply(again(second, out), back, why) && back == told);
   }
   run_test_request test;
   const bool readable = read_run_test_args(root, test, why);

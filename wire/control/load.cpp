@@ -10,7 +10,6 @@ namespace ombt::wire::control {
 namespace {
 
 constexpr std::array<std::string_view, 2> arrivals_names = {"uniform", "poisson"};
-constexpr std::size_t boot_limit = 64;
 
 /// Appends numbers as a list: "[1.0, 2.0, 30.0]".
 void append_numbers(std::string& out, std::initializer_list<double> numbers) {

@@ -23,9 +23,9 @@ constexpr std::array<std::string_view, 4> kind_words = {"RPC client", "RPC serve
                                                         "Notifier"};
 constexpr std::array<std::string_view, 4> test_names = {"test_call", "test_cast", "test_fanout",
                                                         "test_notify"};
-constexpr std::array<std::string_view, 7> method_names = {
+constexpr std::array<std::string_view, 8> method_names = {
     "self_ready",    "client_ping",        "client_pong", "run_test",
-    "client_result", "get_server_results", "shutdown"};
+    "client_result", "get_server_results", "shutdown",    "clock"};
 constexpr std::array<std::string_view, 7> severities = {"audit", "debug",    "info",  "warn",
                                                         "error", "critical", "sample"};
 
@@ -109,6 +109,23 @@ bool read_reply_addr(json::value args, reply_address& out, std::string& why) {
   if (out.topic.size() + 1 + out.server.size() > name_limit) {
     why = "reply_addr.topic and server are too long together";
     return false;
+  }
+  return true;
+}
+
+bool read_place(json::value from, process_place& out, std::string& why) {
+  if (!from["process"]) return true;
+  if (!read_text(from["process"], "ombt.process", name_limit, out.process, why) ||
+      !read_text(from["boot"], "ombt.boot", boot_limit, out.boot, why)) {
+    return false;
+  }
+  if (const json::value corrected = from["corrected"]) {
+    const auto number = corrected.integer();
+    if (!number || *number <= -clock_limit || *number >= clock_limit) {
+      why = "ombt.corrected is no whole number of nanoseconds that a clock may have";
+      return false;
+    }
+    out.corrected = *number;
   }
   return true;
 }
@@ -330,7 +347,7 @@ void append_reply_addr_args(std::string& out, const reply_address& reply_to) {
 }
 
 void append_client_pong_args(std::string& out, agent_kind kind, std::string_view name,
-                             const std::optional<std::string>& run) {
+                             const std::optional<std::string>& run, const process_place& place) {
   out += "{\"kind\": \"";
   out += wire_name(kind);
   out += "\", \"name\": ";
@@ -338,6 +355,13 @@ void append_client_pong_args(std::string& out, agent_kind kind, std::string_view
   if (run) {
     out += ", \"ombt\": {\"run\": ";
     json::append_string(out, *run);
+    if (!place.process.empty()) {
+      out += ", \"process\": ";
+      json::append_string(out, place.process);
+      out += ", \"boot\": ";
+      json::append_string(out, place.boot);
+      if (place.corrected != 0) out += ", \"corrected\": " + std::to_string(place.corrected);
+    }
     out += '}';
   }
   out += '}';
@@ -405,6 +429,7 @@ bool read_client_pong_args(json::value args, client_pong_request& out, std::stri
   }
   out.kind = *known;
   out.run.reset();
+  out.place = {};
   if (const json::value extra = args["ombt"]) {
     const auto run = extra["run"].string();
     if (!run || run->size() > run_limit) {
@@ -412,6 +437,7 @@ bool read_client_pong_args(json::value args, client_pong_request& out, std::stri
       return false;
     }
     out.run = *run;
+    if (!read_place(extra, out.place, why)) return false;
   }
   return read_text(args["name"], "name", name_limit, out.name, why);
 }

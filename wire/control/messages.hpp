@@ -14,6 +14,9 @@
 //   says who looks on (live.hpp).
 // - client_pong carries "ombt": {"run": id} to a native controller: the id of its run that this
 //   agent works on or has waiting, empty if there is none.
+//   "process", "boot" and "corrected" in it say which control server the process has, on which
+//   machine, and what is added to its clock (process_place).
+// - clock, which only native agents know: a call to one process that has said these (clock.hpp).
 // - run_test of the test "cancel_run", which ombt does not know and ignores: its kwargs carry
 //   "ombt": {"run": id}, the run that is to end.
 // - get_server_results has no place for such a key, so the controller's *name* says it: the
@@ -26,6 +29,7 @@
 //   apart from all others, and answers a native controller with the messages of its tag and those
 //   without a known tag. Python agents send tags that nobody knows.
 
+#include "wire/control/clock.hpp"
 #include "wire/control/load.hpp"
 #include "wire/json/value.hpp"
 
@@ -130,6 +134,7 @@ enum class method : std::uint8_t {
   client_result,
   get_server_results,
   shutdown,
+  clock,
 };
 std::string_view wire_name(method m) noexcept;
 std::optional<method> method_from(std::string_view wire_name) noexcept;
@@ -169,6 +174,15 @@ struct run_test_request {
   reply_address reply_to;
 };
 
+/// Where an agent runs, as its pongs to native controllers tell.
+struct process_place {
+  std::string process;         ///< control server of its process for its kind; empty: not told
+  std::string boot;            ///< boot id of its machine, at most boot_limit bytes
+  std::int64_t corrected = 0;  ///< nanoseconds that it adds to CLOCK_REALTIME now
+
+  friend bool operator==(const process_place&, const process_place&) = default;
+};
+
 /// Arguments of client_pong.
 struct client_pong_request {
   agent_kind kind = agent_kind::rpc_client;
@@ -176,15 +190,18 @@ struct client_pong_request {
   /// Native: the id of the asking controller's run that the agent works on, or has waiting; empty:
   /// of none.
   std::optional<std::string> run;
+  process_place place = {};  ///< native
 };
 
 // Each appends the JSON object of a method's arguments. self_ready and shutdown have none: "{}".
 
 /// client_ping and get_server_results: {"reply_addr": {"exchange", "topic", "server"}}.
 void append_reply_addr_args(std::string& out, const reply_address& reply_to);
-/// client_pong: {"kind", "name"[, "ombt"]}; with a run only for a native controller.
+/// client_pong: {"kind", "name"[, "ombt"]}; with a run only for a native controller, and with a
+/// place only then.
 void append_client_pong_args(std::string& out, agent_kind kind, std::string_view name,
-                             const std::optional<std::string>& run = {});
+                             const std::optional<std::string>& run = {},
+                             const process_place& place = {});
 /// run_test that ends a run of native agents: {"test": "cancel_run", "kwargs": {"ombt"},
 /// "reply_addr"}.
 void append_cancel_run_args(std::string& out, std::string_view run, const reply_address& reply_to);

@@ -141,6 +141,14 @@ TEST_CASE("arguments are rendered as ombt's Python sends them") {
   append_client_pong_args(out, agent_kind::rpc_client, "n", "r-1");  // to a native controller
   CHECK(out == R"({"kind": "RPCClient", "name": "n", "ombt": {"run": "r-1"}})");
   out.clear();
+  append_client_pong_args(out, agent_kind::rpc_client, "n", "", {"p", "3e7a"});
+  CHECK(
+      out ==
+      R"({"kind": "RPCClient", "name": "n", "ombt": {"run": "", "process": "p", "boot": "3e7a"}})");
+  out.clear();
+  append_client_pong_args(out, agent_kind::rpc_client, "n", {}, {"p", "3e7a"});  // to a Python one
+  CHECK(out == R"({"kind": "RPCClient", "name": "n"})");
+  out.clear();
   append_cancel_run_args(out, "r-1", controller);
   CHECK(out == R"({"test": "cancel_run", "kwargs": {"ombt": {"run": "r-1"}}, )" + reply_json + "}");
   out.clear();
@@ -192,6 +200,14 @@ TEST_CASE("what is rendered is read back") {
     const document d{out};
     REQUIRE(read_client_pong_args(d.root, pong, why));
     CHECK(pong.run == run);
+    CHECK(pong.place == process_place{});
+  }
+  for (const process_place& place : {process_place{"p-1", "3e7a"}, {"p-1", "3e7a", -50'000'000}}) {
+    out.clear();
+    append_client_pong_args(out, agent_kind::notifier, "some-name", "", place);
+    const document d{out};
+    REQUIRE(read_client_pong_args(d.root, pong, why));
+    CHECK(pong.place == place);
   }
   run_test_request cancel;
   {
@@ -331,6 +347,18 @@ TEST_CASE("arguments that nobody sane sends are refused with a reason") {
       {R"({"kind": "RPCClient", "name": "n", "ombt": {"run": 1}})", "ombt.run is no short string"},
       {R"({"kind": "RPCClient", "name": "n", "ombt": {"run": ")" + std::string(65, 'r') + "\"}}",
        "ombt.run is no short string"},
+      {R"({"kind": "RPCClient", "name": "n", "ombt": {"run": "", "process": 1, "boot": "b"}})",
+       "ombt.process is no string"},
+      {R"({"kind": "RPCClient", "name": "n", "ombt": {"run": "", "process": "p"}})",
+       "ombt.boot is missing"},
+      {R"({"kind": "RPCClient", "name": "n", "ombt": {"run": "", "process": "p\u001b", "boot": "b"}})",
+       "ombt.process has control characters"},
+      {R"({"kind": "RPCClient", "name": "n", "ombt": {"run": "", "process": "p", "boot": ")" +
+           std::string(65, 'b') + "\"}}",
+       "ombt.boot is too long"},
+      {R"({"kind": "RPCClient", "name": "n", "ombt": {"run": "", "process": "p", "boot": "b", )"
+       R"("corrected": 9223372036854775807}})",
+       "ombt.corrected is no whole number"},
   };
   for (const auto& [args, reason] : pongs) {
     const document d{args};
