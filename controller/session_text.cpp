@@ -47,8 +47,9 @@ std::string_view name_of(phase p) noexcept {
     case phase::resetting:
       return "resetting servers";
     case phase::comparing:
-    case phase::comparing_again:
       return "comparing clocks";
+    case phase::comparing_again:
+      return "comparing clocks again";
     case phase::running:
       return "running";
     case phase::settling:
