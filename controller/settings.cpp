@@ -30,11 +30,10 @@ std::string number_text(double number) {
 }
 
 duration seconds_between(std::string_view option, double value, double least, double most) {
-  // Written so that a NaN is refused too.
-  if (!(value >= least && value <= most)) {
-    throw configuration_error(std::string{option} + ' ' + number_text(value) +
-                              ": expected seconds from " + number_text(least) + " to " +
-                              number_text(most));
+  if (!(value >= least && value <= most)) {  // so a NaN is refused too
+    throw configuration_error(
+        std::string{option} + (!std::isfinite(value) ? "" : ' ' + number_text(value)) +
+        ": expected seconds from " + number_text(least) + " to " + number_text(most));
   }
   return std::chrono::duration_cast<duration>(std::chrono::duration<double>(value));
 }
