@@ -100,6 +100,7 @@ std::shared_ptr<const drivers::transport_settings> settings_for(const oslo::opti
   settings->topology = topology;
   settings->messaging.body_limit = options.body_limit;
   settings->program = options.program;
+  settings->own_topic = options.own_topic;
   return settings;
 }
 

@@ -152,6 +152,7 @@ void set_buses(checked_settings& out, const wire::oslo::options_file& file, cons
   auto control = std::make_shared<drivers::transport_settings>();
   control->messaging = wire::oslo::make_messaging_options(file, control_url);
   control->program = out.given.program;
+  control->own_topic = out.given.own_topic;
   // An address a topic: they share a connection.
   if (out.given.topics) control->topology.mode = drivers::topology::kind::lean;
   out.masked_url = bus.url.masked();

@@ -45,6 +45,7 @@ struct settings {
   std::string oslo_config;  ///< an oslo.config file, or empty
   std::string topic{wire::control::usual_topic};
   std::optional<int> topics;  ///< "<topic>-0" to "<topic>-<n - 1>", all at once
+  bool own_topic = false;     ///< nobody else uses it: what is left of it on the bus is deleted
   bool unique = false;
   bool debug = false;
   bool verbose = false;
