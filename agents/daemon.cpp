@@ -2,12 +2,14 @@
 #include "agents/daemon.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
+#include <optional>
 #include <poll.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,6 +22,33 @@ namespace {
 volatile std::sig_atomic_t interrupted_by = 0;
 
 void on_interrupt(int signal) { interrupted_by = signal; }
+
+/// What would end a parent that waits is taken while this lives: the child must not be left behind.
+/// A hang-up or quit that is ignored, as under nohup, stays so.
+class parent_signals {
+ public:
+  parent_signals() {
+    for (std::size_t i = 0; i < numbers.size(); ++i) {
+      struct sigaction act = {};
+      act.sa_handler = on_interrupt;
+      ::sigaction(numbers[i], nullptr, &before_[i]);
+      const bool may_stay_ignored = numbers[i] == SIGHUP || numbers[i] == SIGQUIT;
+      if (may_stay_ignored && before_[i].sa_handler == SIG_IGN) continue;
+      ::sigaction(numbers[i], &act, nullptr);
+    }
+  }
+  ~parent_signals() {
+    for (std::size_t i = 0; i < numbers.size(); ++i) {
+      ::sigaction(numbers[i], &before_[i], nullptr);
+    }
+  }
+  parent_signals(const parent_signals&) = delete;
+  parent_signals& operator=(const parent_signals&) = delete;
+
+ private:
+  static constexpr std::array<int, 4> numbers = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+  std::array<struct sigaction, numbers.size()> before_{};
+};
 
 struct startup_story {
   std::string pending;
@@ -56,11 +85,6 @@ std::string how_ended(pid_t child) {
 
 int wait_for_child(std::string_view program, int from, pid_t child,
                    std::chrono::milliseconds limit) {
-  // A parent that is interrupted takes the child with it.
-  struct sigaction act = {};
-  act.sa_handler = on_interrupt;
-  ::sigaction(SIGINT, &act, nullptr);
-  ::sigaction(SIGTERM, &act, nullptr);
   const auto deadline = std::chrono::steady_clock::now() + limit;
   startup_story story;
   bool late = false;
@@ -72,7 +96,8 @@ int wait_for_child(std::string_view program, int from, pid_t child,
       break;
     }
     pollfd waiting = {from, POLLIN, 0};
-    const int wait = static_cast<int>(std::min<std::int64_t>(left.count(), 1'000'000));
+    // A signal that comes just before poll() does not end it.
+    const int wait = static_cast<int>(std::min<std::int64_t>(left.count(), 200));
     if (::poll(&waiting, 1, wait) <= 0) continue;
     char buffer[4096];
     const ssize_t got = ::read(from, buffer, sizeof buffer);
@@ -118,6 +143,9 @@ int startup_link::go_to_background(std::string_view program, std::chrono::millis
                  program.data(), std::strerror(errno));
     return 1;
   }
+  // From before there is a child, which has its own ways: a parent that is interrupted takes it
+  // along.
+  std::optional<parent_signals> signals(std::in_place);
   const pid_t child = ::fork();
   if (child < 0) {
     std::fprintf(stderr, "%.*s: cannot start a process: %s\n", static_cast<int>(program.size()),
@@ -130,6 +158,7 @@ int startup_link::go_to_background(std::string_view program, std::chrono::millis
     ::close(ends[0]);
     return status;
   }
+  signals.reset();
   // What the caller had open (a lock, a pipe that somebody reads to its end) is not ours to keep.
   pipe_ = STDERR_FILENO + 1;
   if (ends[1] != pipe_) ::dup2(ends[1], pipe_);

@@ -22,6 +22,8 @@ class startup_link {
   /// passes (the child is ended then), prints what it said, and returns the exit status. In the
   /// child: returns -1, detached (a session of its own, standard streams on /dev/null, all other
   /// descriptors closed). Status 1 too if standard output cannot be written; the child ends then.
+  /// SIGINT, SIGTERM, SIGHUP and SIGQUIT to the waiting parent end the child as well: 128 and the
+  /// signal's number.
   int go_to_background(std::string_view program, std::chrono::milliseconds limit);
 
   /// Says a line to standard output, at the latest with ready().

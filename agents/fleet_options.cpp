@@ -12,6 +12,7 @@
 #include <climits>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <unistd.h>
 
@@ -48,8 +49,9 @@ void check_range(const char* what, double value, double least, double most,
       std::snprintf(digits, sizeof digits, "%.10g", n);
       return std::string(digits);
     };
-    throw configuration_error(std::string(what) + ' ' + text(value) + ": expected " + unit +
-                              " from " + text(least) + " to " + text(most));
+    const std::string given = std::isfinite(value) ? ' ' + text(value) : "";
+    throw configuration_error(std::string(what) + given + ": expected " + unit + " from " +
+                              text(least) + " to " + text(most));
   }
 }
 
@@ -98,6 +100,7 @@ std::shared_ptr<const drivers::transport_settings> settings_for(const oslo::opti
   settings->topology = topology;
   settings->messaging.body_limit = options.body_limit;
   settings->program = options.program;
+  settings->own_topic = options.own_topic;
   return settings;
 }
 

@@ -38,6 +38,7 @@ struct fleet_options {
   /// Spreads the agents over "<topic>-0" to "<topic>-<n - 1>": agent i of a kind is in topic i
   /// modulo n. None: all are in `topic`.
   std::optional<int> topics;
+  bool own_topic = false;   ///< nobody else uses it: what is left of it on the bus is deleted
   std::string url;          ///< bus under test; empty: the file's, else default_url
   std::string control_url;  ///< empty: as url
   bool control = true;      ///< false: no control plane; the caller runs the tests

@@ -2,6 +2,7 @@
 #include "agents/service_time.hpp"
 
 #include "wire/configuration_error.hpp"
+#include "wire/time_text.hpp"
 
 #include <charconv>
 #include <cmath>
@@ -10,13 +11,6 @@ namespace ombt::agents {
 namespace {
 
 constexpr double longest_seconds = 3600;
-
-double unit_seconds(std::string_view unit) {
-  if (unit == "us") return 1e-6;
-  if (unit == "ms") return 1e-3;
-  if (unit == "s") return 1;
-  return 0;
-}
 
 }  // namespace
 
@@ -29,20 +23,13 @@ service_time service_time::parse(std::string_view text) {
     result.distribution = kind::exponential;
     text.remove_prefix(4);
   }
-  double number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  const double unit =
-      error == std::errc()
-          ? unit_seconds({end, static_cast<std::size_t>(text.data() + text.size() - end)})
-          : 0;
-  const double seconds = number * unit;
-  // Written so that NaN fails too.
-  if (!(unit > 0 && seconds >= 0 && seconds <= longest_seconds)) {
+  const auto seconds = seconds_of_time(text, 0);
+  if (!seconds || !(*seconds >= 0 && *seconds <= longest_seconds)) {
     throw configuration_error("service time \"" + std::string(given) +
-                              "\": a duration such as 5ms or exp:5ms is expected (us, ms, s; at "
-                              "most 3600s)");
+                              "\": a duration such as 5ms or exp:5ms is expected (us, ms, s, m, h; "
+                              "at most 1h)");
   }
-  result.mean = std::chrono::nanoseconds(static_cast<std::int64_t>(seconds * 1e9));
+  result.mean = std::chrono::nanoseconds(static_cast<std::int64_t>(*seconds * 1e9));
   if (result.mean.count() == 0) result.distribution = kind::none;
   return result;
 }

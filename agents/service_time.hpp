@@ -16,8 +16,8 @@ struct service_time {
   kind distribution = kind::none;
   std::chrono::nanoseconds mean{0};
 
-  /// "5ms", "exp:5ms"; units us, ms, s; empty or "0" is none; at most one hour. Throws
-  /// configuration_error.
+  /// "5ms", "exp:5ms"; units us, ms, s, m, h; empty or "0" is none; at most one hour.
+  /// Throws configuration_error.
   static service_time parse(std::string_view text);
   /// As parse() reads it; "0" for none.
   std::string to_string() const;

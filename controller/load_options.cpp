@@ -3,11 +3,11 @@
 
 #include "wire/configuration_error.hpp"
 #include "wire/json/value.hpp"
+#include "wire/time_text.hpp"
 
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <cmath>
 #include <fstream>
 #include <random>
 #include <utility>
@@ -40,15 +40,6 @@ std::string number_text(double number) {
                             " contradict each other: " + std::string{why});
 }
 
-/// A number at the text's beginning, taken off it.
-std::optional<double> take_number(std::string_view& text) {
-  double number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc{} || !std::isfinite(number)) return {};
-  text.remove_prefix(static_cast<std::size_t>(end - text.data()));
-  return number;
-}
-
 template <class Integer>
 std::optional<Integer> whole_number(std::string_view text) {
   Integer number = 0;
@@ -70,15 +61,9 @@ std::vector<std::string_view> split(std::string_view text, char at) {
 constexpr const char* times = "such as 500ms, 30s, 2m or 1h, at most 168h";
 
 std::optional<double> time_of(std::string_view text) {
-  constexpr std::array<std::pair<std::string_view, double>, 6> units = {
-      {{"", 1}, {"s", 1}, {"ms", 1e-3}, {"us", 1e-6}, {"m", 60}, {"h", 3600}}};
-  const auto number = take_number(text);
-  if (!number) return {};
-  for (const auto& [name, seconds] : units) {
-    const double time = *number * seconds;
-    if (text == name && time > 0 && time <= load_time_limit) return time;
-  }
-  return {};
+  const auto time = seconds_of_time(text, 1);
+  if (!time || !(*time > 0 && *time <= load_time_limit)) return {};
+  return time;
 }
 
 /// Of a part of the option's text.

@@ -2,6 +2,7 @@
 // ombt-controller: finds agents, has them run a test, reports. The command line, and nothing else.
 #include "wire/configuration_error.hpp"
 
+#include "controller/early_signals.hpp"
 #include "controller/settings.hpp"
 #include "tools/command_line/help_format.hpp"
 #include "tools/command_line/mask.hpp"
@@ -313,12 +314,14 @@ void add_find_rate(CLI::App& app, settings& s, embedded_agents& agents) {
 /// For scripts that start the agents: checks the settings, and prints the command and then what
 /// ombt-agent must be told beside the bus, an argument a line.
 int print_agent_options(const settings& given) {
+  const ombt::controller::early_signals taken;  // a folder is made, and goes again
   try {
     ombt::controller::check_settings(given);
   } catch (const ombt::configuration_error& e) {
     std::fprintf(stderr, "%s: %s\n", given.program.c_str(), e.what());
     return ombt::controller::exit_configuration;
   }
+  if (ombt::controller::early_signals::arrived()) return ombt::controller::exit_incomplete;
   std::printf("%s\n--topic\n%s\n", ombt::controller::test_name(given).c_str(), given.topic.c_str());
   if (given.topics) std::printf("--topics\n%d\n", *given.topics);
   if (given.unique) std::printf("--unique\n");

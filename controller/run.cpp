@@ -8,6 +8,7 @@
 
 #include "agents/measure/boot_id.hpp"
 #include "controller/bus_session.hpp"
+#include "controller/early_signals.hpp"
 #include "controller/json_report.hpp"
 #include "controller/latency_log.hpp"
 #include "controller/run_session.hpp"
@@ -122,6 +123,7 @@ session_loop::session_loop(const checked_settings& checked) : looks{loop, checke
     interrupted = true;
     if (present != nullptr) present->cancel("interrupted");
   });
+  if (early_signals::arrived()) interrupted = true;
 }
 
 outcome run_session(const checked_settings& checked, const plan& asked, session_loop& on) {
@@ -210,8 +212,9 @@ int run_controller(const checked_settings& checked) {
 
   bool ok = found.ok();
   if (!found.failure.empty()) {
-    say_error(given.program,
-              found.connected ? found.failure : checked.masked_control_url + ": " + found.failure);
+    say_error(given.program, found.connected || loop.interrupted
+                                 ? found.failure
+                                 : checked.masked_control_url + ": " + found.failure);
   } else if (checked.given.json != "-") {
     const std::string text = text_of(checked, found);
     std::fwrite(text.data(), 1, text.size(), stdout);
@@ -260,6 +263,7 @@ int run_controller(const checked_settings& checked) {
 
 int run_controller(const settings& given) {
   try {
+    const early_signals taken;
     return run_controller(check_settings(given));
   } catch (const configuration_error& e) {
     say_error(given.program, e.what());

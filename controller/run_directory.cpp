@@ -21,9 +21,12 @@ int lacks_room(const std::string& folder, long bytes) {
   const std::string name = folder + "/.room";
   const int file = ::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (file < 0) return errno;
-  const int cause = ::posix_fallocate(file, 0, bytes);
+  ::unlink(name.c_str());  // at once: whatever ends this process, the name does not stay
+  int cause = 0;
+  do {
+    cause = ::posix_fallocate(file, 0, bytes);
+  } while (cause == EINTR);
   ::close(file);
-  ::unlink(name.c_str());
   return cause == EOPNOTSUPP || cause == EINVAL ? 0 : cause;
 }
 

@@ -16,8 +16,8 @@ namespace ombt::controller {
 
 class bus_session;
 
-/// The loop that a program's sessions run on. SIGINT and SIGTERM end the present one, and then each
-/// that begins.
+/// The loop that a program's sessions run on. SIGINT, SIGTERM and SIGHUP end the present one, and
+/// then each that begins; so does one that early_signals has noted.
 struct session_loop {
   /// Serves figures where the settings say so; then throws configuration_error if it can't.
   explicit session_loop(const checked_settings& checked);

@@ -30,11 +30,10 @@ std::string number_text(double number) {
 }
 
 duration seconds_between(std::string_view option, double value, double least, double most) {
-  // Written so that a NaN is refused too.
-  if (!(value >= least && value <= most)) {
-    throw configuration_error(std::string{option} + ' ' + number_text(value) +
-                              ": expected seconds from " + number_text(least) + " to " +
-                              number_text(most));
+  if (!(value >= least && value <= most)) {  // so a NaN is refused too
+    throw configuration_error(
+        std::string{option} + (!std::isfinite(value) ? "" : ' ' + number_text(value)) +
+        ": expected seconds from " + number_text(least) + " to " + number_text(most));
   }
   return std::chrono::duration_cast<duration>(std::chrono::duration<double>(value));
 }
@@ -153,6 +152,7 @@ void set_buses(checked_settings& out, const wire::oslo::options_file& file, cons
   auto control = std::make_shared<drivers::transport_settings>();
   control->messaging = wire::oslo::make_messaging_options(file, control_url);
   control->program = out.given.program;
+  control->own_topic = out.given.own_topic;
   // An address a topic: they share a connection.
   if (out.given.topics) control->topology.mode = drivers::topology::kind::lean;
   out.masked_url = bus.url.masked();

@@ -45,6 +45,7 @@ struct settings {
   std::string oslo_config;  ///< an oslo.config file, or empty
   std::string topic{wire::control::usual_topic};
   std::optional<int> topics;  ///< "<topic>-0" to "<topic>-<n - 1>", all at once
+  bool own_topic = false;     ///< nobody else uses it: what is left of it on the bus is deleted
   bool unique = false;
   bool debug = false;
   bool verbose = false;
@@ -100,8 +101,8 @@ bool names_a_place(const settings& given);
 void use_bus(checked_settings& checked, const std::string& url);
 
 /// Runs the session, prints its report to standard output, writes the files, and says on standard
-/// error what went wrong; of find-rate all its sessions. SIGINT and SIGTERM end it cleanly. Returns
-/// the exit status.
+/// error what went wrong; of find-rate all its sessions. SIGINT, SIGTERM and SIGHUP end it cleanly,
+/// and so does one that early_signals has noted before. Returns the exit status.
 int run_controller(const checked_settings& checked);
 
 /// check_settings and run_controller, a configuration error as one line and exit status 2.

@@ -195,6 +195,9 @@ struct transport_settings {
   wire::oslo::messaging_options messaging;
   drivers::topology topology;
   std::string program = "ombt-agent";  ///< in connection_name and client properties
+  /// Nobody else uses the topics that it is for. What oslo.messaging would leave of them on a
+  /// RabbitMQ is deleted at the end: notification queues, and fanout exchanges that nobody bound.
+  bool own_topic = false;
 };
 
 /// Counters of a transport, all since it was made.

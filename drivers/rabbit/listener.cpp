@@ -81,13 +81,20 @@ void rabbit_listener::stop() {
   if (connection_->is_up(channel_)) {
     auto& c = connection_->commands();
     const bool remove = transport_ != nullptr && transport_->removes_declarations();
-    if (remove) {
+    const bool unheard = notifications_ != nullptr && transport_ != nullptr &&
+                         transport_->options()->source->own_topic;
+    if (remove || unheard) {
       for (std::size_t i = 0; i < sources_.size(); ++i) {
         c.basic_cancel(channel_, std::to_string(i + 1));
       }
     }
     for (const auto& s : sources_) {
       if (s.fanout) c.queue_delete(channel_, s.queue, false, false);
+    }
+    if (unheard) {
+      for (const auto& s : sources_) {
+        if (s.queue == s.routing_key) c.queue_delete(channel_, s.queue, true, false);  // no pool's
+      }
     }
     if (remove && requests_ != nullptr) {
       // The server's own queue first; the first refusal closes the channel and ends the list.

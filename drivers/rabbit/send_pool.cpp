@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "drivers/rabbit/send_pool.hpp"
 
+#include "wire/oslo/messages.hpp"
+
 #include <algorithm>
 #include <utility>
 
@@ -142,6 +144,7 @@ void send_pool::close() {
   closed_ = true;
   std::vector<std::unique_ptr<send_op>> cancelled;
   for (auto& link : links_) {
+    if (settings_->source->own_topic) link->release_fanouts();
     if (auto op = link->take_op()) cancelled.push_back(std::move(op));
   }
   for (auto& op : waiting_) cancelled.push_back(std::move(op));
@@ -184,6 +187,7 @@ void send_link::on_up() {
   misses_ = 0;
   declared_exchanges_.clear();
   declared_queues_.clear();
+  declared_fanouts_.clear();
   confirming_ = false;
   delivery_tag_ = 0;
   if (op_) publish();
@@ -247,7 +251,23 @@ void send_link::declare_for(const send_op& op) {
   if (!declared(op.exchange)) {
     declare_exchange();
     declared_exchanges_.push_back(op.exchange);
+    if (fanout && pool_.settings_->source->own_topic) declared_fanouts_.push_back(op.exchange);
   }
+}
+
+void send_link::release_fanouts() {
+  if (!connection_->is_up(channel_)) return;
+  auto& c = connection_->commands();
+  for (const std::string& exchange : declared_fanouts_) {
+    // An auto-delete exchange goes with its last binding, but not before it has had one.
+    const std::string queue =
+        exchange + '_' + std::string(wire::oslo::view(wire::oslo::make_hex_id()));
+    c.exchange_declare(channel_, exchange, "fanout", false, true);
+    c.queue_declare(channel_, queue, false, false, pool_.settings_->transient_arguments);
+    c.queue_bind(channel_, queue, exchange, {});
+    c.queue_delete(channel_, queue, false, false);
+  }
+  declared_fanouts_.clear();
 }
 
 void send_link::publish() {

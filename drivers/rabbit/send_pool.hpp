@@ -135,6 +135,8 @@ class send_link final : private channel_user {
   bool in_contact() const noexcept;
   std::unique_ptr<send_op> take_op() { return std::move(op_); }
   send_op* op() noexcept { return op_.get(); }
+  /// Has the broker delete the fanout exchanges that it declared and nobody has bound.
+  void release_fanouts();
 
  private:
   void on_up() override;
@@ -154,6 +156,7 @@ class send_link final : private channel_user {
   std::unique_ptr<send_op> op_;
   std::vector<std::string> declared_exchanges_;  ///< on the channel as it is now
   std::vector<std::string> declared_queues_;     ///< by routing key
+  std::vector<std::string> declared_fanouts_;    ///< exchanges of a topic that is nobody else's
   std::uint64_t delivery_tag_ = 0;
   int failures_ = 0;          ///< attempts failed with this message
   std::uint32_t misses_ = 0;  ///< attempts failed since the channel was up

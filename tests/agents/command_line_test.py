@@ -6,6 +6,7 @@ OMBT_AGENT names the program."""
 
 import os
 import resource
+import signal
 import socket
 import subprocess
 import sys
@@ -231,6 +232,56 @@ class NoBus(unittest.TestCase):
         url = "rabbit://u:secret@127.0.0.1:%d" % port
         self.fails("--rpc-server", "2", "--url", url, says=["127.0.0.1:%d" % port, "refused"])
         self.fails("--rpc-client", "1", "--url", url, says=["127.0.0.1:%d" % port, "refused"])
+
+    def gone(self, mark, within=10):
+        limit = time.monotonic() + within
+        while left := subprocess.run(["pgrep", "-f", mark], capture_output=True,
+                                     check=False).stdout:
+            self.assertLess(time.monotonic(), limit, left)
+            time.sleep(0.02)
+
+    def test_a_signal_to_a_parent_that_waits_takes_the_child_along(self):
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+        for number in numbers:
+            with self.subTest(number):
+                silent = Peer(close=False)
+                self.addCleanup(silent.close)
+                topic = "parent-" + uuid.uuid4().hex
+                parent = subprocess.Popen(
+                    [AGENT, "--rpc-server", "1", "--daemon", "--topic", topic, "--url",
+                     "rabbit://127.0.0.1:%d" % silent.port], stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                self.addCleanup(parent.kill)
+                limit = time.monotonic() + 60
+                while not silent.connections:  # the child is at work
+                    self.assertLess(time.monotonic(), limit)
+                    time.sleep(0.02)
+                parent.send_signal(number)
+                self.assertEqual(parent.communicate(timeout=30), ("", ""))
+                self.assertEqual(parent.returncode, 128 + number)
+                self.gone(topic)
+
+    def test_under_nohup_a_hang_up_ends_neither_parent_nor_child(self):
+        silent = Peer(close=False)
+        self.addCleanup(silent.close)
+        topic = "nohup-" + uuid.uuid4().hex
+        parent = subprocess.Popen(
+            [AGENT, "--rpc-server", "1", "--daemon", "--topic", topic, "--url",
+             "rabbit://127.0.0.1:%d" % silent.port], stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+        self.addCleanup(parent.kill)
+        limit = time.monotonic() + 60
+        while not silent.connections:
+            self.assertLess(time.monotonic(), limit)
+            time.sleep(0.02)
+        parent.send_signal(signal.SIGHUP)
+        with self.assertRaises(subprocess.TimeoutExpired):
+            parent.wait(0.5)
+        parent.terminate()
+        self.assertEqual(parent.communicate(timeout=30), ("", ""))
+        self.assertEqual(parent.returncode, 128 + signal.SIGTERM)
+        self.gone(topic)
 
     def test_what_debug_says_has_no_password(self):
         port = self.closed_port()

@@ -10,7 +10,7 @@ using ombt::agents::service_clock;
 using ombt::agents::service_time;
 using namespace std::chrono_literals;
 
-TEST_CASE("A service time is none, fixed or exponential, in us, ms or s") {
+TEST_CASE("A service time is none, fixed or exponential, with the units of all times") {
   CHECK(service_time::parse("").distribution == service_time::kind::none);
   CHECK(service_time::parse("0").distribution == service_time::kind::none);
   CHECK(service_time::parse("0ms").distribution == service_time::kind::none);
@@ -18,6 +18,9 @@ TEST_CASE("A service time is none, fixed or exponential, in us, ms or s") {
   CHECK(service_time::parse("5ms").mean == 5ms);
   CHECK(service_time::parse("1.5s").mean == 1500ms);
   CHECK(service_time::parse("250us").mean == 250us);
+  CHECK(service_time::parse("2m").mean == 120s);
+  CHECK(service_time::parse("1h").mean == 3600s);
+  CHECK(service_time::parse("exp:0.5m").mean == 30s);
   CHECK(service_time::parse("exp:5ms").distribution == service_time::kind::exponential);
   CHECK(service_time::parse("exp:5ms").mean == 5ms);
   for (const char* text : {"5ms", "exp:2.5ms", "0", "3600s"}) {
@@ -29,8 +32,8 @@ TEST_CASE("A service time is none, fixed or exponential, in us, ms or s") {
 }
 
 TEST_CASE("A service time that is none is refused by name") {
-  for (const char* text : {"5", "ms", "5 ms", "-5ms", "5m", "exp:", "exp:5", "exp5ms", "nanms",
-                           "infs", "3601s", "1e300s", "5ms ", "5msx", "exp:exp:5ms"}) {
+  for (const char* text : {"5", "ms", "5 ms", "-5ms", "61m", "2h", "exp:", "exp:5", "exp5ms",
+                           "nanms", "infs", "3601s", "1e300s", "5ms ", "5msx", "exp:exp:5ms"}) {
     INFO(text);
     CHECK_THROWS_WITH(service_time::parse(text), Catch::Contains(text));
     CHECK_THROWS_AS(service_time::parse(text), configuration_error);

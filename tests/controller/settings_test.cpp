@@ -142,7 +142,7 @@ TEST_CASE("each setting that cannot be used is named in one line") {
       {"--topic", [](settings& s) { s.topic = "a\x1b[2J"; }},
       {"--timeout", [](settings& s) { s.timeout = 0; }},
       {"--timeout", [](settings& s) { s.timeout = -1; }},
-      {"--timeout", [](settings& s) { s.timeout = std::nan(""); }},
+      {"--timeout: expected seconds", [](settings& s) { s.timeout = std::nan(""); }},
       {"--timeout", [](settings& s) { s.timeout = std::numeric_limits<double>::infinity(); }},
       {"--idle", [](settings& s) { s.idle = -1; }},
       {"--delay", [](settings& s) { s.delay = -0.5; }},

@@ -14,15 +14,27 @@ namespace {
 
 constexpr int exit_usage = 2;
 
+std::vector<const CLI::App*> all_commands(const CLI::App& app) {
+  return app.get_subcommands([](const CLI::App*) { return true; });
+}
+
 /// The type name of an option of the program or of one of its commands; empty for a flag.
 std::string type_of(const CLI::App& app, const std::string& name) {
   if (const CLI::Option* option = app.get_option_no_throw(name)) {
     return option->get_items_expected_max() == 0 ? std::string() : option->get_type_name();
   }
-  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+  for (const CLI::App* command : all_commands(app)) {
     if (std::string type = type_of(*command, name); !type.empty()) return type;
   }
   return {};
+}
+
+/// "--calls: 1 required N missing" of an option at the end.
+std::string missing_value(const std::string& text) {
+  constexpr std::string_view middle = ": 1 required ";
+  const std::size_t at = text.find(middle);
+  if (at == std::string::npos || !text.ends_with(" missing")) return {};
+  return text.substr(0, at) + " needs a value";
 }
 
 /// "Could not convert: --calls = many" says neither what is wrong with it nor what would be right.
@@ -30,6 +42,7 @@ std::string in_our_words(const CLI::App& app, const std::string& text) {
   constexpr std::string_view begin = "Could not convert: ";
   constexpr std::string_view middle = " = ";
   const std::size_t at = text.find(middle);
+  if (std::string missing = missing_value(text); !missing.empty()) return missing;
   if (!text.starts_with(begin) || at == std::string::npos) return text;
   const std::string name = text.substr(begin.size(), at - begin.size());
   const std::string value = text.substr(at + middle.size(), 60);
@@ -40,12 +53,39 @@ std::string in_our_words(const CLI::App& app, const std::string& text) {
                         : "a whole number");
 }
 
+/// The commands that have an option of this name, as they are typed: "rpc-call", "controller
+/// notify".
+void add_owners(const CLI::App& app, const std::string& option, const std::string& before,
+                std::vector<std::string>& out) {
+  for (const CLI::App* command : all_commands(app)) {
+    const std::string name = before + command->get_name();
+    const CLI::Option* const found = command->get_option_no_throw(option);
+    if (found != nullptr && !found->get_group().empty()) out.push_back(name);  // a known one
+    add_owners(*command, option, name + ' ', out);
+  }
+}
+
+/// Of an option that was not understood: whose it is. Empty: nobody's.
+std::string belonging(const CLI::App& app, const std::string& argument) {
+  const std::string option = argument.substr(0, argument.find('='));
+  std::vector<std::string> owners;
+  add_owners(app, option, "", owners);
+  if (owners.empty()) return {};
+  std::string out =
+      option + (owners.size() == 1 ? " belongs to the command " : " belongs to a command: ");
+  for (std::size_t i = 0; i < owners.size(); ++i) out += (i == 0 ? "" : ", ") + owners[i];
+  return out;
+}
+
 /// CLI11 misses a subcommand before it looks at what it did not understand, which is the cause
 /// more often.
 std::string cause(const CLI::App& app, const CLI::ParseError& error) {
   const std::vector<std::string> strange = app.remaining(true);
   if (strange.empty()) return in_our_words(app, error.what());
-  const bool has_commands = !app.get_subcommands([](const CLI::App*) { return true; }).empty();
+  if (strange.front().starts_with('-')) {
+    if (std::string whose = belonging(app, strange.front()); !whose.empty()) return whose;
+  }
+  const bool has_commands = !all_commands(app).empty();
   const char* kind = strange.front().starts_with('-') ? "option "
                      : has_commands                   ? "command "
                                                       : "argument ";
@@ -56,7 +96,7 @@ std::string cause(const CLI::App& app, const CLI::ParseError& error) {
 bool takes_value(const CLI::App& app, const std::string& name) {
   const CLI::Option* const option = app.get_option_no_throw(name);
   if (option != nullptr) return option->get_items_expected_min() > 0;
-  const auto commands = app.get_subcommands([](const CLI::App*) { return true; });
+  const auto commands = all_commands(app);
   return std::any_of(commands.begin(), commands.end(),
                      [&name](const CLI::App* one) { return takes_value(*one, name); });
 }

@@ -4,6 +4,7 @@
 #include "wire/configuration_error.hpp"
 #include "wire/oslo/transport_url.hpp"
 
+#include "controller/early_signals.hpp"
 #include "controller/session_text.hpp"
 #include "tools/ombt-bus/child.hpp"
 
@@ -100,8 +101,9 @@ class program {
   program& operator=(const program&) = delete;
 
   /// Waits until it has said so many lines, and returns them all. Throws std::runtime_error if it
-  /// ends before or takes too long.
-  const std::string& wait_for_lines(std::ptrdiff_t count) {
+  /// ends before or takes too long, or a signal comes ("interrupted").
+  const std::string& wait_for_lines(std::ptrdiff_t count,
+                                    const controller::early_signals& signals) {
     const auto deadline = clock::now() + start_limit;
     while (std::count(said_.begin(), said_.end(), '\n') < count) {
       const auto left = std::chrono::ceil<milliseconds>(deadline - clock::now());
@@ -110,8 +112,10 @@ class program {
         throw std::runtime_error(name_ + " is not ready after " +
                                  std::to_string(start_limit.count()) + " s");
       }
-      pollfd readable{says_, POLLIN, 0};
-      if (::poll(&readable, 1, static_cast<int>(left.count())) <= 0) continue;
+      std::array<pollfd, 2> readable{{{says_, POLLIN, 0}, {signals.descriptor(), POLLIN, 0}}};
+      const int ready = ::poll(readable.data(), readable.size(), static_cast<int>(left.count()));
+      if (controller::early_signals::arrived()) throw std::runtime_error("interrupted");
+      if (ready <= 0) continue;
       char buffer[4096];
       const auto got = ::read(says_, buffer, sizeof buffer);
       if (got < 0) continue;
@@ -257,6 +261,7 @@ int run_embedded(const controller::settings& given, const embedded_agents& agent
   for (const auto& a : {clients, servers}) {
     test.expect.push_back(std::string(a.option) + "=" + std::to_string(a.count));
   }
+  const controller::early_signals signals;  // from before there is a folder
   // Stopped in the opposite order, however this ends.
   std::optional<program> router;
   std::optional<program> server;
@@ -268,12 +273,12 @@ int run_embedded(const controller::settings& given, const embedded_agents& agent
     wire::control::check_spread(test.topics, "--rpc-servers", servers.count);
     say(test, "no bus named: starting ombt-router, " + text_of(servers) + ", " + text_of(clients));
     router.emplace("ombt-router", std::vector<std::string>{});
-    std::string url = router->wait_for_lines(1);
+    std::string url = router->wait_for_lines(1, signals);
     url.replace(url.find('\n'), std::string::npos, idle_option);
     server.emplace("ombt-agent", agent_arguments(servers, test, url), text_of(servers));
     client.emplace("ombt-agent", agent_arguments(clients, test, url), text_of(clients));
-    server->wait_for_lines(servers.count);
-    client->wait_for_lines(clients.count);
+    server->wait_for_lines(servers.count, signals);
+    client->wait_for_lines(clients.count, signals);
     controller::use_bus(checked, url);
     watchman over(*router, *server, *client);
     checked.trouble = [&over](const std::string& lost) { return over.trouble(lost); };

@@ -2,6 +2,7 @@
 // ombt: the command line of ombt 3.0.0, so that what calls that can call this. Its modes and
 // options with their defaults, and nothing else; ombt-agent and ombt-controller can do more.
 #include "wire/configuration_error.hpp"
+#include "wire/oslo/messages.hpp"
 
 #include "agents/run_fleet.hpp"
 #include "controller/settings.hpp"
@@ -32,6 +33,8 @@ constexpr const char* description =
 constexpr const char* footer =
     "--executor is accepted wherever ombt has it, and has no effect: the agents here\n"
     "have their own I/O threads. As in ombt, OMBT_URL is not read.\n"
+    "rpc and notify use a topic of their own unless --topic (or --pool) is given, so\n"
+    "that agents of others take no part.\n"
     "Options of a mode, and those above, may stand before or after what follows it,\n"
     "and may be shortened as far as they stay unique.\n"
     "Examples:\n"
@@ -222,6 +225,17 @@ fleet_options agent_options(const command_line& c) {
   return o;
 }
 
+/// The modes with client and server in one process are for these two. ombt's measure whoever else
+/// is on the topic, and tell all of them to leave; here they have a topic of their own as long as
+/// none is named, and no pool whose members may be others.
+void keep_alone(const CLI::App& app, const command_line& c, fleet_options& agents, settings& test) {
+  agents.unique = test.unique = false;  // its control topic is everybody's
+  if (app.count("--topic") != 0 || !c.pool.empty()) return;
+  const auto id = ombt::wire::oslo::make_hex_id();
+  agents.topic = test.topic = c.topic + '-' + std::string(ombt::wire::oslo::view(id));
+  agents.own_topic = test.own_topic = true;
+}
+
 int run_mode(const CLI::App& app, const command_line& c) {
   const CLI::App* const chosen = app.get_subcommands().front();
   const std::string mode = chosen->get_name();
@@ -248,6 +262,7 @@ int run_mode(const CLI::App& app, const command_line& c) {
       o.notifiers = o.listeners = 1;
       s.expect = {"notifier=1", "listener=1"};
     }
+    keep_alone(app, c, o, s);
     status = ombt::tools::run_standalone(o, s, start_log);
   } else {
     fleet_options o = agent_options(c);

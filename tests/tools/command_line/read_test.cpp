@@ -102,6 +102,31 @@ TEST_CASE("What is not known is named for what it looks like") {
         outcome{2, "program: unknown option --fra (see program --help)\n"});
 }
 
+TEST_CASE("An option whose command is missing, or is another, is said to be of its own") {
+  program_with_commands p;
+  p.app.get_subcommand("go")->add_subcommand("on")->add_option("--deep", p.count);
+  p.app.add_subcommand("run", "runs")->add_option("--far", p.count);
+  p.app.add_subcommand("stay", "stays")->add_option("--near", p.count);
+  const auto says = [&](std::vector<std::string> arguments) { return p.run(std::move(arguments)); };
+  CHECK(says({"--far", "10"}) ==
+        outcome{2, "program: --far belongs to a command: go, run (see program --help)\n"});
+  CHECK(says({"--far=10"}) ==
+        outcome{2, "program: --far belongs to a command: go, run (see program --help)\n"});
+  CHECK(says({"stay", "--far", "10"}) ==
+        outcome{2, "program: --far belongs to a command: go, run (see program --help)\n"});
+  CHECK(says({"--deep", "1"}) ==
+        outcome{2, "program: --deep belongs to the command go on (see program --help)\n"});
+  CHECK(says({"--fat", "10"}) ==
+        outcome{2, "program: unknown option --fat (see program --help)\n"});
+}
+
+TEST_CASE("An option at the end without its value is said to need one") {
+  CHECK(program().run({"--count"}) ==
+        outcome{2, "program: --count needs a value (see program --help)\n"});
+  CHECK(program_with_commands().run({"go", "--far"}) ==
+        outcome{2, "program: --far needs a value (see program --help)\n"});
+}
+
 TEST_CASE("Options of a command may stand before it") {
   const auto far = [](std::vector<std::string> arguments) {
     program_with_commands p;

@@ -504,12 +504,17 @@ class Never(Case):
                                                  "rpc-call", program="ombt"))
 
 
-if __name__ == "__main__":
+def main(*cases):
+    """Runs the tests that the command line names, or all."""
     wanted = {"test_" + name.replace(" ", "_") for name in sys.argv[2:]}
-    tests = [case(name) for case in (Embedded, Never)
+    tests = [case(name) for case in cases
              for name in unittest.defaultTestLoader.getTestCaseNames(case)
              if not wanted or name in wanted]
     if len(tests) < max(1, len(wanted)):
         sys.exit("no such test: %s" % sorted(wanted))
     result = unittest.TextTestRunner(verbosity=2).run(unittest.TestSuite(tests))
     sys.exit(0 if result.wasSuccessful() else 1)
+
+
+if __name__ == "__main__":
+    main(Embedded, Never)

@@ -123,6 +123,42 @@ class Standalone(OmbtCase):
         self.assertEqual([name for name in left if name.startswith(("client-", "controller-"))], [])
 
 
+    def names(self, url):
+        where = url.rsplit("/", 1)[1]
+        return {what: {one["name"] for one in bus.listing("list_" + what, "name", vhost=where)}
+                for what in ("queues", "exchanges")}
+
+    def test_without_a_topic_others_take_no_part_and_nothing_is_left(self):
+        with vhost(bus.unique("vhost")) as url:
+            for mode in ("rpc-server", "rpc-server", "rpc-client", "listener", "notifier"):
+                self.ok("--url", url, mode, "--daemon")
+            before = self.names(url)
+            for arguments, said in (
+                    (("rpc",), "1 RPC clients, 1 RPC Servers (2 total)\n"),
+                    (("rpc", "--cast"), "1 RPC clients, 1 RPC Servers (2 total)\n"),
+                    (("--unique", "rpc"), "1 RPC clients, 1 RPC Servers (2 total)\n"),
+                    (("notify",), "1 Notifiers, 1 Listeners (2 total)\n")):
+                with self.subTest(arguments):
+                    text = self.ok("--url", url, *arguments, "--calls", 20)
+                    self.assertIn(said, text)
+                    self.assertEqual(text.count("Total Messages: 20\n"), 2, text)
+                    deadline = time.monotonic() + PATIENCE
+                    while self.names(url) != before and time.monotonic() < deadline:
+                        time.sleep(0.1)
+                    self.assertEqual(self.names(url), before)
+            self.assertEqual(self.ok("--url", url, "controller", "shutdown"),
+                             "5 agents told to leave\n")
+
+    def test_with_a_topic_its_agents_take_part_and_stay(self):
+        self.daemon("rpc-server")
+        self.daemon("rpc-client")
+        text = self.ok(*self.common, "rpc", "--calls", 10)
+        self.assertIn("2 RPC clients, 2 RPC Servers (4 total)\n", text)
+        self.assertEqual(text.count("Total Messages: 20\n"), 2, text)
+        self.assertEqual(self.ok(*self.common, "controller", "shutdown"),
+                         "2 agents told to leave\n")
+
+
 class Agents(OmbtCase):
     def test_the_whole_of_a_session_with_daemons(self):
         host = re.escape(socket.gethostname())

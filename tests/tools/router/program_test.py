@@ -3,6 +3,7 @@
 """ombt-router as a program: its options, its end, logins, limits, management."""
 
 import os
+import re
 import signal
 import subprocess
 import tempfile
@@ -343,6 +344,42 @@ class Management(routers.RouterTest):
                         count=3)
         self.assertEqual(said.properties["statusCode"], 200)
         self.assertEqual([len(row) for row in said.body["results"]], [500] * 3)
+
+    def test_what_never_says_anything_is_what_the_documentation_lists(self):
+        listed = {}
+        with open(os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                               "../../../docs/router.md"), encoding="utf-8") as file:
+            for line in file:
+                row = re.fullmatch(r"\| an? (router|connection|link|address) \|(.*)\|(.*)\|\n",
+                                   line)
+                if row:
+                    listed[row.group(1)] = [re.findall(r"[a-z]\w+", cell)
+                                            for cell in row.groups()[1:]]
+        receiver = self.bus.create_receiver("t", credit=10)
+        self.bus.create_sender("t").send(proton.Message(body="x"))
+        receiver.receive(timeout=PATIENCE)
+        for kind, of in (("router", "router"), ("connection", "connection"),
+                         ("router.link", "link"), ("router.address", "address")):
+            with self.subTest(kind):
+                zeros, nothings = listed[of]
+                rows = self.query(kind)
+                for row in rows:
+                    self.assertEqual({name: row[name] for name in zeros}, dict.fromkeys(zeros, 0))
+                    self.assertEqual([name for name in nothings if row[name]], [])
+                # What is null in every row is one of them.
+                null = {name for name in rows[0] if all(row[name] is None for row in rows)}
+                self.assertEqual(null - set(nothings), set())
+
+    def test_a_request_above_4096_bytes_gets_no_answer(self):
+        replies = self.bus.create_receiver(None, dynamic=True, credit=10)
+        to = replies.link.remote_source.address
+        sender = self.bus.create_sender("$management", name="large")
+        for names in (["key"] * 2000, ["key"]):
+            sender.send(proton.Message(
+                reply_to=to, correlation_id=str(len(names)), body={"attributeNames": names},
+                properties={"operation": "QUERY", "entityType": DISPATCH + "router.address",
+                            "count": 1}))
+        self.assertEqual(replies.receive(timeout=PATIENCE).correlation_id, "1")
 
     def test_what_it_does_not_know_gets_an_error(self):
         self.assertEqual(self.ask(entityType=DISPATCH + "nothing").properties["statusCode"], 404)
