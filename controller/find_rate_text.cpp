@@ -6,7 +6,6 @@
 #include "controller/session_text.hpp"
 
 #include <algorithm>
-#include <set>
 
 namespace ombt::controller {
 namespace {
@@ -64,8 +63,6 @@ class rate_lines {
  public:
   explicit rate_lines(const char* title) : title_(title) {}
   void add(double rate, const std::string& line) {
-    // The same rate is probed twice, and says the same often enough.
-    if (!said_.insert({rate, line}).second) return;
     lines_ += "  at " + rate_here(rate) + ": " + line + '\n';
   }
   void append_to(std::string& out) const {
@@ -75,7 +72,6 @@ class rate_lines {
  private:
   const char* title_;
   std::string lines_;
-  std::set<std::pair<double, std::string>> said_;
 };
 
 void append_errors(rate_lines& to, const rate_probe& probe) {
@@ -162,10 +158,14 @@ std::string find_rate_text(const search_asked& asked, const rate_curve& curve) {
   rate_lines errors("Errors:");
   constexpr std::string_view said = "harness-limited: ";
   for (const rate_probe* probe : by_rate(curve)) {
-    for (const std::string& reason : probe->harness) {
+    if (!probe->harness.empty()) {
+      const std::string& reason = probe->harness.front();
       harness.add(probe->rate, reason.starts_with(said) ? reason.substr(said.size()) : reason);
     }
-    for (const std::string& reason : probe->reasons) missed.add(probe->rate, reason);
+    // Percentile and counts are in the table.
+    if (probe->why == miss::trouble || probe->why == miss::pace) {
+      for (const std::string& reason : probe->reasons) missed.add(probe->rate, reason);
+    }
     append_errors(errors, *probe);
   }
   harness.append_to(out);
