@@ -41,7 +41,7 @@ std::vector<const rate_probe*> by_rate(const rate_curve& curve) {
   return out;
 }
 
-void append_table(std::string& out, const rate_goal& goal, const rate_curve& curve) {
+void append_curve(std::string& out, const rate_goal& goal, const rate_curve& curve) {
   const std::string percentile = percentile_name(goal.percentile) + " ms";
   const bool median = goal.percentile == 50;
   append_format(out, "%9s %9s %5s %9s %9s %6s %7s %7s  %s\n", "asked/s", "achieved", "secs",
@@ -74,7 +74,7 @@ class rate_lines {
   std::string lines_;
 };
 
-void append_errors(rate_lines& to, const rate_probe& probe) {
+void add_errors_of(rate_lines& to, const rate_probe& probe) {
   std::vector<std::pair<std::string_view, std::uint64_t>> all(probe.errors.begin(),
                                                               probe.errors.end());
   std::stable_sort(all.begin(), all.end(),
@@ -151,7 +151,7 @@ std::string find_rate_text(const search_asked& asked, const rate_curve& curve) {
     out += "  those are longer\n";
   }
   out += '\n';
-  append_table(out, goal, curve);
+  append_curve(out, goal, curve);
 
   rate_lines harness("* harness-limited: the agents, not the bus, may be the limit there");
   rate_lines missed("Missed:");
@@ -166,7 +166,7 @@ std::string find_rate_text(const search_asked& asked, const rate_curve& curve) {
     if (probe->why == miss::trouble || probe->why == miss::pace) {
       for (const std::string& reason : probe->reasons) missed.add(probe->rate, reason);
     }
-    append_errors(errors, *probe);
+    add_errors_of(errors, *probe);
   }
   harness.append_to(out);
   missed.append_to(out);
