@@ -12,7 +12,7 @@ search_json number_or_null(const std::optional<double>& number) {
   return number ? search_json(*number) : search_json(nullptr);
 }
 
-search_json percentile_of(const percentile_of_all& value) {
+search_json percentile_json(const percentile_of_all& value) {
   if (!value.known) return nullptr;
   return value.infinite ? search_json(">timeout") : search_json(value.ms);
 }
@@ -62,7 +62,7 @@ search_json probe_of(const rate_goal& goal, const rate_probe& probe) {
   out["dropped"] = probe.dropped;
   search_json all;
   for (std::size_t i = 0; i < reported_percentiles.size(); ++i) {
-    all[percentile_key(reported_percentiles[i])] = percentile_of(probe.all[i]);
+    all[percentile_key(reported_percentiles[i])] = percentile_json(probe.all[i]);
   }
   out["all_scheduled"] = std::move(all);
   search_json errors = search_json::array();

@@ -6,7 +6,6 @@
 #include "controller/session_text.hpp"
 
 #include <algorithm>
-#include <set>
 
 namespace ombt::controller {
 namespace {
@@ -42,7 +41,7 @@ std::vector<const rate_probe*> by_rate(const rate_curve& curve) {
   return out;
 }
 
-void append_table(std::string& out, const rate_goal& goal, const rate_curve& curve) {
+void append_curve(std::string& out, const rate_goal& goal, const rate_curve& curve) {
   const std::string percentile = percentile_name(goal.percentile) + " ms";
   const bool median = goal.percentile == 50;
   append_format(out, "%9s %9s %5s %9s %9s %6s %7s %7s  %s\n", "asked/s", "achieved", "secs",
@@ -64,8 +63,6 @@ class rate_lines {
  public:
   explicit rate_lines(const char* title) : title_(title) {}
   void add(double rate, const std::string& line) {
-    // The same rate is probed twice, and says the same often enough.
-    if (!said_.insert({rate, line}).second) return;
     lines_ += "  at " + rate_here(rate) + ": " + line + '\n';
   }
   void append_to(std::string& out) const {
@@ -75,10 +72,9 @@ class rate_lines {
  private:
   const char* title_;
   std::string lines_;
-  std::set<std::pair<double, std::string>> said_;
 };
 
-void append_errors(rate_lines& to, const rate_probe& probe) {
+void add_errors_of(rate_lines& to, const rate_probe& probe) {
   std::vector<std::pair<std::string_view, std::uint64_t>> all(probe.errors.begin(),
                                                               probe.errors.end());
   std::stable_sort(all.begin(), all.end(),
@@ -155,18 +151,22 @@ std::string find_rate_text(const search_asked& asked, const rate_curve& curve) {
     out += "  those are longer\n";
   }
   out += '\n';
-  append_table(out, goal, curve);
+  append_curve(out, goal, curve);
 
   rate_lines harness("* harness-limited: the agents, not the bus, may be the limit there");
   rate_lines missed("Missed:");
   rate_lines errors("Errors:");
   constexpr std::string_view said = "harness-limited: ";
   for (const rate_probe* probe : by_rate(curve)) {
-    for (const std::string& reason : probe->harness) {
+    if (!probe->harness.empty()) {
+      const std::string& reason = probe->harness.front();
       harness.add(probe->rate, reason.starts_with(said) ? reason.substr(said.size()) : reason);
     }
-    for (const std::string& reason : probe->reasons) missed.add(probe->rate, reason);
-    append_errors(errors, *probe);
+    // Percentile and counts are in the table.
+    if (probe->why == miss::trouble || probe->why == miss::pace) {
+      for (const std::string& reason : probe->reasons) missed.add(probe->rate, reason);
+    }
+    add_errors_of(errors, *probe);
   }
   harness.append_to(out);
   missed.append_to(out);

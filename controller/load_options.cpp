@@ -73,8 +73,8 @@ double read_time_in(std::string_view option, std::string_view whole, std::string
   return *time;
 }
 
-double read_rate(std::string_view option, std::string_view whole, std::string_view text,
-                 bool may_be_zero = false) {
+double read_rate_in(std::string_view option, std::string_view whole, std::string_view text,
+                    bool may_be_zero = false) {
   const auto rate = take_number(text);
   if (!rate || !text.empty() || *rate > rate_limit || !(*rate > 0 || (may_be_zero && *rate == 0))) {
     refuse(option, whole, "rates above 0, at most 10000000 messages/s");
@@ -223,14 +223,14 @@ double read_time(std::string_view option, std::string_view text) {
 }
 
 double read_rate(std::string_view option, std::string_view text) {
-  return read_rate(option, text, text);
+  return read_rate_in(option, text, text);
 }
 
 std::vector<rate_segment> read_profile(std::string_view option, std::string_view text) {
   const auto parts = split(text, ',');
   std::vector<rate_segment> out;
   if (parts.size() == 1 && text.find(':') == std::string_view::npos) {
-    const double rate = read_rate(option, text, text);
+    const double rate = read_rate(option, text);
     return {{rate, rate, 0}};
   }
   if (parts.size() > wire::control::load_list_limit) {
@@ -239,7 +239,7 @@ std::vector<rate_segment> read_profile(std::string_view option, std::string_view
   for (const std::string_view part : parts) {
     const auto colon = part.find(':');
     if (colon == std::string_view::npos) refuse(option, text, "R or R:TIME,R:TIME,…");
-    const double rate = read_rate(option, text, part.substr(0, colon));
+    const double rate = read_rate_in(option, text, part.substr(0, colon));
     out.push_back({rate, rate, read_time_in(option, text, part.substr(colon + 1))});
   }
   if (wire::control::seconds_of(out) > load_time_limit) {
@@ -251,8 +251,8 @@ std::vector<rate_segment> read_profile(std::string_view option, std::string_view
 rate_segment read_ramp(std::string_view text) {
   const auto parts = split(text, ':');
   if (parts.size() != 3) refuse("--ramp", text, "FROM:TO:TIME");
-  const rate_segment out{read_rate("--ramp", text, parts[0], true),
-                         read_rate("--ramp", text, parts[1], true),
+  const rate_segment out{read_rate_in("--ramp", text, parts[0], true),
+                         read_rate_in("--ramp", text, parts[1], true),
                          read_time_in("--ramp", text, parts[2])};
   if (out.from + out.to <= 0) refuse("--ramp", text, "a rate above 0 at one end");
   return out;

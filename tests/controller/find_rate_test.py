@@ -147,7 +147,7 @@ class FindRate(ControllerCase):
         self.native("--rpc-server", 1, "--rpc-client", 2)
         process = self.searching("--expect", 3)
         process.send_signal(signal.SIGINT)
-        self.cut_short(process, "^interrupted$")
+        self.cut_short(process, "^interrupted")
         # A run behind the probe would wait for its end.
         _, report = self.run_json("rpc-call", "--calls", 5, "--expect", 3)
         self.check_sums(report, 2, 1, 5)
