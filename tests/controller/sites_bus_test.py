@@ -17,7 +17,7 @@ from spy import Spy                                               # noqa: E402
 # A histogram's value is within a thousandth of the one that it stands for.
 PRECISION = 1.001
 LEGS = ("request", "server", "reply")
-on_rabbit = unittest.skipUnless(bus.kind() == "rabbit", "reads along on RabbitMQ")
+on_rabbit = unittest.skipUnless(bus.kind() == "rabbit", "Python agents and a spy, on RabbitMQ")
 
 
 class Legs(ControllerCase):
@@ -80,7 +80,7 @@ class Legs(ControllerCase):
 
     @on_rabbit
     def test_what_is_on_the_bus_is_the_python_librarys_unless_somebody_wants_to_know(self):
-        """Requests have no key of ours, nor have replies, without legs and sites."""
+        """Requests have no key of ours without legs and sites."""
         self.native("--rpc-client", 1, "--rpc-server", 1)
         spy = Spy(self, "ombt-rpc-test", "rpc-" + self.topic)
         for arguments, noted in (((), False), (("--duration", "200ms"), False),
