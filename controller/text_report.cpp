@@ -32,15 +32,6 @@ std::optional<double> percentile_of(const Histogram& of, double percentile) {
   return static_cast<double>(of.value_at_percentile(percentile)) / 1e6;
 }
 
-template <class Histogram>
-std::optional<double> percentile_of(const Histogram& of, double percentile) {
-  const auto& totals = of.totals();
-  if (static_cast<double>(totals.count + totals.overflow) + 1e-6 < samples_needed(percentile)) {
-    return {};
-  }
-  return static_cast<double>(of.value_at_percentile(percentile)) / 1e6;
-}
-
 /// "50%", "99.9%"
 std::string percent_text(double percentile) { return format("%g%%", percentile); }
 
