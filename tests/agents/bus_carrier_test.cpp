@@ -340,6 +340,42 @@ TEST_CASE_METHOD(carrier_fixture, "While the bus carries nothing nobody is known
   CHECK(ask());
 }
 
+TEST_CASE_METHOD(carrier_fixture, "Commands of several topics come to the handler of each") {
+  struct other final : agents::command_handler {
+    void on_ping(agent_kind, std::shared_ptr<answer_path> from) override { pinged = from; }
+    void on_run(agent_kind, const wire::control::run_test_request&,
+                std::shared_ptr<answer_path>) override {}
+    void on_cancel(agent_kind, const std::string&, std::shared_ptr<answer_path>) override {}
+    void on_collect(agent_kind, std::shared_ptr<answer_path>) override {}
+    void on_shutdown(agent_kind) override {}
+    void on_carrier_ready() override { FAIL("it is not this one's"); }
+    void on_carrier_failed(std::string) override { FAIL("it is not this one's"); }
+    std::shared_ptr<answer_path> pinged;
+  } second;
+  settings.endpoints.push_back({agent_kind::rpc_client, "others", "u", &second});
+  start();
+  fake_controller here(bus, loop, "ctl", "t");
+  fake_controller there(bus, loop, "ctl", "u");
+  const auto to_here = path_from(here);
+  there.ask(agent_kind::rpc_client, "client_ping");
+  REQUIRE(drive(loop, [&] { return second.pinged != nullptr; }));
+  CHECK(paths.size() == 1);
+  CHECK(to_here->controller().topic == "controller-t");
+  CHECK(second.pinged->controller().topic == "controller-u");
+
+  // One controller: it is asked once, however many of its addresses wait for the answer.
+  const std::size_t asked_before = bus.sent("self_ready").size();
+  int alive = 0;
+  for (const auto& path : {to_here, second.pinged, to_here}) {
+    path->check_alive([&](bool is) { alive += is ? 1 : 0; });
+  }
+  REQUIRE(drive(loop, [&] { return alive == 3; }));
+  CHECK(bus.sent("self_ready").size() == asked_before + 1);
+  second.pinged->check_alive([&](bool is) { alive += is ? 1 : 0; });
+  REQUIRE(drive(loop, [&] { return alive == 4; }));
+  CHECK(bus.sent("self_ready").size() == asked_before + 2);
+}
+
 TEST_CASE_METHOD(carrier_fixture, "An answer that fails otherwise costs only itself") {
   start();
   fake_controller controller(bus, loop, "ctl");
