@@ -60,6 +60,7 @@ worker::worker(drivers::loop& loop, const worker_settings& settings, worker_even
       settings_(settings),
       events_(events),
       ledger_room_(settings.ledger_bytes),
+      arrivals_noted_(settings.ledger_bytes / 4),
       audit_(loop, thread, [this](agent_kind kind) { return audit_wanted(kind); }) {
   contexts_.reserve(settings.topics.size());
   for (const test_places& at : settings.topics) {
@@ -126,6 +127,7 @@ void worker::make(const added& a) {
   made->put_in(topic);
   if (log) made->log_to(std::move(log));
   made->keep_ledgers_in(ledger_room_);
+  made->note_arrivals_in(arrivals_noted_);
   receivers_.push_back(std::move(made));
 }
 
@@ -196,6 +198,7 @@ void worker::collect(addressee from, const std::string& controller, std::uint64_
     report figures = r->collect(controller);
     // One agent's results carry the thread's figures, so that they count once.
     if (audited && r.get() == last) add_audit(figures, kind);
+    figures.details.arrivals = arrivals_noted_.answer(controller, r.get() == last);
     events_.collected(ticket, r->number(), std::move(figures));
   }
   if (!audited) return;

@@ -11,6 +11,7 @@
 
 #include "agents/fleet_options.hpp"
 #include "agents/listener.hpp"
+#include "agents/measure/arrivals.hpp"
 #include "agents/measure/audit.hpp"
 #include "agents/measure/output_file.hpp"
 #include "agents/receiver.hpp"
@@ -43,7 +44,8 @@ struct worker_settings {
   std::function<std::unique_ptr<drivers::transport>(drivers::loop&)> make_transport;
   std::vector<test_places> topics;  ///< one at least
   drivers::duration timeout = std::chrono::seconds{60};
-  std::size_t ledger_bytes = std::size_t{512} << 20;  ///< for the ledgers of a thread's receivers
+  /// For the ledgers of a thread's receivers; when messages arrived takes a quarter of it besides.
+  std::size_t ledger_bytes = std::size_t{512} << 20;
 };
 
 /// Who is told what happens to a worker's agents.
@@ -122,6 +124,7 @@ class worker final : public sender_owner, public receiver_owner, public drivers:
   worker_events& events_;
   std::vector<sender_context> contexts_;  ///< of each topic
   wire::control::ledger_room ledger_room_;
+  thread_arrivals arrivals_noted_;
   std::vector<added> added_;
   std::vector<std::pair<std::shared_ptr<output_file>, std::unique_ptr<output_buffer>>> buffers_;
   std::vector<std::unique_ptr<sender>> senders_;
