@@ -218,7 +218,7 @@ std::shared_ptr<arrival_notes> thread_arrivals::of(std::string_view controller) 
 }
 
 std::shared_ptr<const control::arrival_report> thread_arrivals::answer(std::string_view controller,
-                                                                 bool all) {
+                                                                       bool all) {
   static const auto elsewhere = std::make_shared<const control::arrival_report>();
   if (!control::asks_for_arrivals(controller)) return {};
   return all ? std::make_shared<const control::arrival_report>(of(controller)->take()) : elsewhere;

@@ -95,7 +95,8 @@ class thread_arrivals {
   std::shared_ptr<arrival_notes> of(std::string_view controller);
   /// What a receiver's results carry for that controller: with `all` what was noted, else that this
   /// was noted elsewhere. Empty for one that does not ask.
-  std::shared_ptr<const wire::control::arrival_report> answer(std::string_view controller, bool all);
+  std::shared_ptr<const wire::control::arrival_report> answer(std::string_view controller,
+                                                              bool all);
 
  private:
   struct entry {

@@ -16,8 +16,8 @@ using agents::arrival_notes;
 using agents::earlier_arrivals;
 using agents::thread_arrivals;
 using wire::control::arrival_reader;
-using wire::control::arrival_time;
 using wire::control::arrival_report;
+using wire::control::arrival_time;
 using wire::control::ledger_room;
 
 namespace {
