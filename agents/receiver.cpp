@@ -54,7 +54,7 @@ void receiver::count_arrival(double sent, std::string_view msgid, const request_
   if (const auto id = wire::control::read_message_id(msgid)) {
     if (tagged* known = find(id->tag)) {
       figures = &known->figures;
-      known->ledger.arrived(id->client, id->sequence, *room_);
+      this->arrived(*known, *id, arrival - sent);
     }
   } else {
     ++unidentified_;
@@ -62,6 +62,17 @@ void receiver::count_arrival(double sent, std::string_view msgid, const request_
   figures->arrival(arrival, sent);
   if (note != nullptr) figures->arrived_from(own, note->site);
   if (log_) log_->received(msgid, sent, arrival);
+}
+
+void receiver::arrived(tagged& of, const wire::control::message_id& id, double seconds) {
+  using inserted = wire::control::sequence_set::inserted;
+  const auto what = of.ledger.arrived(id.client, id.sequence, *room_);
+  if (!of.notes || what == inserted::again) return;
+  if (what == inserted::no_room) {
+    of.notes->missed();
+  } else if (!of.earlier.contains(id.client, id.sequence)) {
+    of.notes->note(id.client, id.sequence, wire::control::arrival_time_of(seconds));
+  }
 }
 
 receiver::tagged* receiver::find(std::uint64_t tag) noexcept {
@@ -73,6 +84,7 @@ receiver::tagged* receiver::find(std::uint64_t tag) noexcept {
 
 receiver::tagged& receiver::know(std::uint64_t tag) {
   if (tagged* known = find(tag)) return *known;
+  for (tagged& other : tagged_) other.earlier.forget(*room_);  // its run is over, or nearly
   if (tagged_.size() >= tag_limit) {
     // The controller that has been silent longest is taken for gone, and so are its messages.
     const auto silent =
@@ -104,7 +116,9 @@ report receiver::collect(std::string_view controller, const controller_seconds::
     known.asked = ++asks_;
     known.figures.count_seconds_in(seconds.own);
     collected.merge(known.figures.take());
+    if (arrivals_ != nullptr) known.notes = arrivals_->of(controller);
     auto ledger = std::make_shared<wire::control::server_ledger>(take_ledger(known));
+    if (known.notes) known.earlier.add(*ledger, *room_);
     ledger->unidentified = unidentified;
     collected.details.received = std::move(ledger);
   }

@@ -25,6 +25,7 @@
 #include "drivers/loop.hpp"
 #include "drivers/transport.hpp"
 
+#include "agents/measure/arrivals.hpp"
 #include "agents/measure/output_file.hpp"
 #include "agents/measure/recorder.hpp"
 
@@ -80,6 +81,9 @@ class receiver {
     life_ = &life;
     others_.count_life_in(life_);
   }
+  /// Notes when messages arrive, for controllers that ask for it, with other agents of the thread;
+  /// must outlive it; before start().
+  void note_arrivals_in(thread_arrivals& notes) { arrivals_ = &notes; }
 
   /// Begins to listen.
   void start();
@@ -121,8 +125,11 @@ class receiver {
     std::uint64_t asked = 0;  ///< when, in asks
     recorder figures;
     wire::control::server_ledger ledger;
+    std::shared_ptr<arrival_notes> notes;  ///< where the controller asks for arrivals
+    earlier_arrivals earlier;
   };
 
+  void arrived(tagged& of, const wire::control::message_id& id, double seconds);
   tagged* find(std::uint64_t tag) noexcept;
   tagged& know(std::uint64_t tag);
   wire::control::server_ledger take_ledger(tagged& of);
@@ -145,6 +152,7 @@ class receiver {
   std::uint64_t unidentified_ = 0;  ///< of the others: those with a msgid that is none
   wire::control::ledger_room own_room_{own_room_bytes};
   wire::control::ledger_room* room_ = &own_room_;
+  thread_arrivals* arrivals_ = nullptr;
   wire::control::link_counts links_collected_;  ///< so far
 };
 

@@ -60,6 +60,7 @@ worker::worker(drivers::loop& loop, const worker_settings& settings, worker_even
       settings_(settings),
       events_(events),
       ledger_room_(settings.ledger_bytes),
+      arrivals_noted_(settings.ledger_bytes / 4),
       audit_(loop, thread, [this](agent_kind kind) { return audit_wanted(kind); }),
       live_(loop, thread,
             [this](agent_kind kind, const std::string& run) { return activity_of(kind, run); }) {
@@ -130,6 +131,7 @@ void worker::make(const added& a) {
   if (log) made->log_to(std::move(log));
   made->keep_ledgers_in(ledger_room_);
   if (settings_.figures) made->count_life_in(life_[index_of(kind)]);
+  made->note_arrivals_in(arrivals_noted_);
   receivers_.push_back(std::move(made));
 }
 
@@ -209,6 +211,7 @@ void worker::collect(addressee from, const std::string& controller, std::uint64_
     // One agent's results carry the thread's figures, so that they count once.
     if (audited && r.get() == last) add_audit(figures, kind);
     if (native && r.get() == last) add_intervals(figures, controller_seconds::take(seconds));
+    figures.details.arrivals = arrivals_noted_.answer(controller, r.get() == last);
     events_.collected(ticket, r->number(), std::move(figures));
   }
   if (!audited) return;

@@ -11,6 +11,7 @@
 
 #include "agents/fleet_options.hpp"
 #include "agents/listener.hpp"
+#include "agents/measure/arrivals.hpp"
 #include "agents/measure/audit.hpp"
 #include "agents/measure/intervals.hpp"
 #include "agents/measure/live_sender.hpp"
@@ -45,7 +46,8 @@ struct worker_settings {
   std::function<std::unique_ptr<drivers::transport>(drivers::loop&)> make_transport;
   std::vector<test_places> topics;  ///< one at least
   drivers::duration timeout = std::chrono::seconds{60};
-  std::size_t ledger_bytes = std::size_t{512} << 20;  ///< for the ledgers of a thread's receivers
+  /// For the ledgers of a thread's receivers; when messages arrived takes a quarter of it besides.
+  std::size_t ledger_bytes = std::size_t{512} << 20;
   bool figures = false;  ///< somebody may ask for figures(): messages are counted over their life
 };
 
@@ -141,6 +143,7 @@ class worker final : public sender_owner, public receiver_owner, public drivers:
   worker_events& events_;
   std::vector<sender_context> contexts_;  ///< of each topic
   wire::control::ledger_room ledger_room_;
+  thread_arrivals arrivals_noted_;
   std::vector<added> added_;
   std::vector<std::pair<std::shared_ptr<output_file>, std::unique_ptr<output_buffer>>> buffers_;
   std::array<wire::control::life_counts, wire::control::agent_kinds.size()> life_{};

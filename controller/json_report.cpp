@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/json_report.hpp"
 
+#include "controller/fanout_text.hpp"
 #include "controller/legs_text.hpp"
 #include "controller/load_options.hpp"
 #include "controller/text_report.hpp"
@@ -90,6 +91,12 @@ json sites_of(const site_matrix& matrix, bool calls) {
           {"all", share_of(matrix, calls, {})}};
 }
 
+/// JSON has no infinity; the text says what the text report says.
+json value_of(const percentile_of_all& value) {
+  if (!value.known) return nullptr;
+  return value.infinite ? json(in_words(value)) : json(value.ms);
+}
+
 json latency_of(const side& s) {
   const auto& latency = s.results.latency;
   json out;
@@ -104,11 +111,7 @@ json latency_of(const side& s) {
   }
   json all;
   for (const double p : reported_percentiles) {
-    const auto value = percentile_of_all_ms(s, p);
-    // JSON has no infinity; the text says what the text report says.
-    all[percentile_key(p)] = !value.known     ? json(nullptr)
-                             : value.infinite ? json(">timeout")
-                                              : json(value.ms);
+    all[percentile_key(p)] = value_of(percentile_of_all_ms(s, p));
   }
   out["with_failures_as_infinite"] = std::move(all);
   json rows = json::array();
@@ -125,6 +128,30 @@ json latency_of(const side& s) {
   out["negative_samples"] = s.negative_samples;
   out["negative_min_ms"] = s.negative_samples > 0 ? json(s.negative_min) : json(nullptr);
   return out;
+}
+
+json figure_of(const fanout_summary& of, const fanout_figure& figure) {
+  const auto& totals = figure.times.totals();
+  json out = {{"samples", totals.count + totals.overflow}, {"never", figure.never}};
+  for (const double p : reported_percentiles) {
+    out[percentile_key(p)] = value_of(percentile_of_fanout(of, figure, p));
+  }
+  out["max_ms"] = value_of(percentile_of_fanout(of, figure, 100));
+  out["negative_samples"] = figure.below_zero;
+  out["negative_min_ms"] = figure.below_zero > 0 ? json(figure.lowest_ms) : json(nullptr);
+  return out;
+}
+
+json fanout_of(const fanout_summary& found) {
+  return {{"messages", found.messages},
+          {"servers", found.servers},
+          {"servers_without_times", found.servers_without},
+          {"first", figure_of(found, found.first)},
+          {"median", found.ends_only ? json(nullptr) : figure_of(found, found.median)},
+          {"last", figure_of(found, found.last)},
+          {"first_and_last_only", found.ends_only},
+          {"contradicting_messages", found.contradicting},
+          {"arrivals_not_kept", found.not_kept}};
 }
 
 json errors_of(const wire::control::results& r) {
@@ -494,6 +521,7 @@ std::string json_report(const report_header& header, const plan& what, const out
     const auto& stop = found.servers.results.stop_time;
     if (*test == wire::control::test_kind::fanout) {
       out["fanout_propagation_seconds"] = start && stop ? json(*stop - *start) : json(nullptr);
+      out["fanout"] = found.fanout ? fanout_of(*found.fanout) : json(nullptr);
     }
   }
   if (test_of(what.what)) {

@@ -7,6 +7,7 @@
 #include "wire/hdr/histogram.hpp"
 
 #include "controller/clocks_summary.hpp"
+#include "controller/fanout_times.hpp"
 #include "controller/ledger_summary.hpp"
 #include "controller/plan.hpp"
 #include "controller/site_matrix.hpp"
@@ -95,6 +96,7 @@ struct outcome {
   bool polled = false;                            ///< servers were asked after the run
   std::optional<std::uint64_t> warm_up_messages;  ///< of a run before, of which nothing is kept
   std::optional<ledger_summary> ledger;           ///< of a test that was run
+  std::optional<fanout_summary> fanout;           ///< of one whose servers note arrivals
   /// In what the run fell short: agents that vanished, messages that failed, are not accounted for
   /// or are too many.
   std::vector<std::string> problems;

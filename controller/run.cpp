@@ -133,7 +133,8 @@ outcome run_session(const checked_settings& checked, const plan& asked, session_
   const wire::control::reply_address own{
       std::string{wire::control::control_exchange},
       wire::control::controller_topic(asked.topic_at(asked.topic_count() - 1)),
-      wire::control::controller_name(asked.topic, host_name(), ::getpid(), hex)};
+      wire::control::controller_name(asked.topic, host_name(), ::getpid(), hex,
+                                     asked.what == task::rpc_fanout)};
   if (own.topic.size() + 1 + own.server.size() > wire::control::name_limit) {
     throw configuration_error("--topic and the name of this host are too long together");
   }

@@ -150,6 +150,8 @@ void run_ledger::add_receiver(std::size_t agent, const wire::control::results& r
   receiver& r = receiver_at(agent);
   const std::uint64_t arrived = results.msgs_ok + results.msgs_fail;
   r.arrived += arrived;
+  r.reported = true;
+  r.timed = r.timed || (fanout_ && details.arrivals);
   if (!details.received) {
     r.without = true;
     r.unplaced += arrived;
@@ -294,6 +296,24 @@ ledger_gaps run_ledger::gaps() const {
     out.receivers_missed += r.missed && !r.without ? 1 : 0;
     count_strangers(r.had);
   }
+  return out;
+}
+
+std::optional<fanout_summary> run_ledger::fanout_figures(const fanout_times& times) const {
+  std::uint64_t timed = 0;
+  std::uint64_t silent = 0;
+  std::uint64_t without = 0;
+  for (const auto& [agent, r] : receivers_) {
+    if (!r.expected) continue;
+    (!r.reported ? silent : r.timed ? timed : without) += 1;
+  }
+  if (timed == 0) return {};
+  std::vector<fanout_times::sender> senders;
+  senders.reserve(clients_.size());
+  for (const client& c : clients_) senders.push_back({c.id, c.sent});
+  // Who is silent may be one that notes them: what it had, nobody had in time.
+  fanout_summary out = times.summary(timed + silent, senders);
+  out.servers_without = without;
   return out;
 }
 

@@ -11,11 +11,13 @@
 
 #include "wire/control/results.hpp"
 
+#include "controller/fanout_times.hpp"
 #include "controller/ledger_summary.hpp"
 
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -49,6 +51,9 @@ class run_ledger {
   ledger_gaps gaps() const;
   /// Everything; names are asked for where they are told.
   ledger_summary summary(const name_of_agent& name_of) const;
+  /// When the messages sent arrived at the receivers; empty if none notes it, as where this is no
+  /// fanout.
+  std::optional<fanout_summary> fanout_figures(const fanout_times& times) const;
 
  private:
   struct client {
@@ -61,7 +66,9 @@ class run_ledger {
   struct receiver {
     bool expected = false;  ///< in a fanout: it should have every message
     bool missed = false;
-    bool without = false;                     ///< it gave a report without a ledger
+    bool without = false;  ///< it gave a report without a ledger
+    bool reported = false;
+    bool timed = false;                       ///< it notes when messages arrive
     std::uint64_t arrived = 0;                ///< messages that it reported
     std::uint64_t unplaced = 0;               ///< of them: those that may be any messages
     wire::control::deliveries_by_client had;  ///< of a fanout

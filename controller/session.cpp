@@ -312,6 +312,7 @@ void session::on_pong(const wire::control::client_pong_request& pong, time_point
   if (agent == nullptr) return;
   ++outcome_.topics[topic].agents[static_cast<std::size_t>(pong.kind)];
   agent->answered_roll_call = true;
+  ++answered_[static_cast<std::size_t>(pong.kind)];
   agent->native = pong.run.has_value();
   if (plan_.needs(pong.kind)) clocks_.add(pong, topic);
   last_news_ = now;
@@ -403,11 +404,11 @@ void session::take(agent_record& from, side& into,
   topic_side& of_topic =
       client ? outcome_.topics[from.topic].clients : outcome_.topics[from.topic].servers;
   of_topic.results.merge(result.results);
-  run_ledger& ledger = ledger_.of(from.topic);
   if (client) {
-    ledger.add_client(number, result.results, result.details);
+    ledger_.of(from.topic).add_client(number, result.results, result.details);
   } else {
-    ledger.add_receiver(number, result.results, result.details, !from.answered_roll_call);
+    ledger_.add_receiver(from.topic, number, result.results, result.details,
+                         !from.answered_roll_call);
   }
   if (!result.has_details) return;
   if (!plan_.topics.empty()) of_topic.latency.merge(result.details.latency);

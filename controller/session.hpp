@@ -53,6 +53,7 @@
 #include "controller/plan.hpp"
 #include "controller/topic_ledgers.hpp"
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <optional>
@@ -197,6 +198,10 @@ class session {
   void take(agent_record& from, side& into, const wire::control::client_result_request& result);
   bool expectations_met() const noexcept;
   std::string expectations_unmet(time_point now) const;
+  /// As outcome_.count(kind), but asked for at every pong.
+  std::uint32_t answered(wire::control::agent_kind kind) const noexcept {
+    return answered_[static_cast<std::size_t>(kind)];
+  }
   /// True if each kind that the test cannot do without has answered, in each topic.
   bool needed_kinds_there() const noexcept;
   /// True if a question of the roll call has not been taken by the bus.
@@ -263,6 +268,7 @@ class session {
   std::deque<action> actions_;
   std::unordered_map<std::string, std::size_t> index_;
   std::vector<agent_state> states_;
+  std::array<std::uint32_t, wire::control::agent_kinds.size()> answered_{};
   outcome outcome_;
   topic_ledgers ledger_;
   clock_exchanges clocks_;

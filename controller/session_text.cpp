@@ -69,10 +69,9 @@ std::string_view name_of(phase p) noexcept {
 bool session::expectations_met() const noexcept {
   return std::all_of(plan_.expect.begin(), plan_.expect.end(), [&](const expectation& e) {
     std::uint32_t present = 0;
-    for (const agent_record& agent : outcome_.agents) {
-      const bool counts =
-          e.kind ? agent.kind == *e.kind : plan_.needs(agent.kind) || !test_of(plan_.what);
-      if (agent.answered_roll_call && counts) ++present;
+    for (const agent_kind kind : agent_kinds) {
+      const bool counts = e.kind ? kind == *e.kind : plan_.needs(kind) || !test_of(plan_.what);
+      if (counts) present += answered(kind);
     }
     return present >= e.count;
   });
@@ -258,6 +257,7 @@ void session::close_ledger() {
   for (std::size_t topic = 0; topic < plan_.topic_count(); ++topic) {
     outcome_.topics[topic].ledger = ledger_.of(topic).counts();
   }
+  outcome_.fanout = ledger_.fanout_figures(outcome_.clients.load.dropped);
   outcome_.ledger->caught_by_window = outcome_.servers.links.duplicates;
   outcome_.ledger->late_replies = outcome_.clients.links.late_replies;
   // Where no ledger says it, the numbers do; of a fanout they count copies.

@@ -4,6 +4,7 @@
 #include "wire/format.hpp"
 
 #include "controller/clocks_text.hpp"
+#include "controller/fanout_text.hpp"
 #include "controller/ledger_text.hpp"
 #include "controller/legs_text.hpp"
 #include "controller/load_options.hpp"
@@ -48,14 +49,7 @@ void append_percentiles_of_all(std::string& out, const char* title, const side& 
   out += title;
   for (const double p : reported_percentiles) {
     out += ' ' + percent_text(p) + ' ';
-    const auto all = percentile_of_all_ms(s, p);
-    if (!all.known) {
-      out += "n/a";
-    } else if (all.infinite) {
-      out += ">timeout";
-    } else {
-      append_format(out, "%.3f", all.ms);
-    }
+    out += in_words(percentile_of_all_ms(s, p));
   }
   out += '\n';
 }
@@ -162,23 +156,36 @@ std::optional<double> percentile_ms(const side& s, double percentile) {
 }
 
 percentile_of_all percentile_of_all_ms(const side& s, double percentile) {
-  percentile_of_all out;
   const wire::hdr::histogram* const values =
       s.load.any() ? s.find(wire::control::series::intended) : &s.latency;
   const std::uint64_t succeeded =
       values == nullptr ? 0 : values->totals().count + values->totals().overflow;
-  const std::uint64_t all = succeeded + s.results.msgs_fail + s.load.dropped;
   const bool complete = s.has_percentiles() ? succeeded == s.results.latency.count
                                             : succeeded == 0 && s.results.msgs_ok == 0;
-  if (!complete || !enough_samples(all, percentile)) return out;
+  if (!complete) return {};
+  return percentile_of_all_ms(values, s.results.msgs_fail + s.load.dropped, s.lost, percentile);
+}
+
+percentile_of_all percentile_of_all_ms(const wire::hdr::histogram* values, std::uint64_t infinite,
+                                       std::uint64_t lost, double percentile) {
+  percentile_of_all out;
+  const std::uint64_t succeeded =
+      values == nullptr ? 0 : values->totals().count + values->totals().overflow;
+  const std::uint64_t all = succeeded + infinite;
+  if (!enough_samples(all, percentile)) return out;
   out.known = true;
   const auto rank = std::max<std::uint64_t>(
       1, static_cast<std::uint64_t>(
              std::ceil(percentile / 100 * static_cast<double>(all) * (1 - 1e-12))));
-  const std::uint64_t lost = std::min(s.lost, succeeded);
+  lost = std::min(lost, succeeded);
   out.infinite = rank > succeeded - lost;
   if (!out.infinite) out.ms = static_cast<double>(values->value_at_rank(rank + lost)) / 1e6;
   return out;
+}
+
+std::string in_words(const percentile_of_all& value) {
+  if (!value.known) return "n/a";
+  return value.infinite ? ">timeout" : format("%.3f", value.ms);
 }
 
 std::string test_report(const plan& what, const outcome& found, std::string_view bus) {
@@ -244,6 +251,7 @@ std::string test_report(const plan& what, const outcome& found, std::string_view
     append_format(out, "  First client transmit time: %f\n", *start);
     append_format(out, "  Last server receive time: %f\n", *stop);
     append_format(out, "  Duration (secs): %f\n", *stop - *start);
+    if (found.fanout) append_fanout_text(out, *found.fanout);
   }
   if (!what.topics.empty()) {
     append_title(out, "Topics, latency at the clients:");

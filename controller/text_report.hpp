@@ -39,6 +39,12 @@ struct percentile_of_all {
   double ms = 0;
 };
 percentile_of_all percentile_of_all_ms(const side& s, double percentile);
+/// The same of any histogram (null: no samples), and so many operations beside it as infinity; of
+/// those in it the lost ones, the fastest as nobody knows which, are infinite too.
+percentile_of_all percentile_of_all_ms(const wire::hdr::histogram* values, std::uint64_t infinite,
+                                       std::uint64_t lost, double percentile);
+/// "12.345", ">timeout" or "n/a".
+std::string in_words(const percentile_of_all& value);
 
 /// The report of a test. `bus`: what the bus is, where the program started it itself.
 std::string test_report(const plan& what, const outcome& found, std::string_view bus = {});

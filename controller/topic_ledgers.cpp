@@ -57,6 +57,31 @@ topic_ledgers::topic_ledgers(bool fanout, std::size_t topics) {
   }
 }
 
+void topic_ledgers::add_receiver(std::size_t topic, std::size_t agent,
+                                 const wire::control::results& results,
+                                 const wire::control::result_details& details, bool joined) {
+  ledgers_[topic].add_receiver(agent, results, details, joined);
+  if (details.arrivals && !joined) times_.add(*details.arrivals);
+}
+
+std::optional<fanout_summary> topic_ledgers::fanout_figures(std::uint64_t dropped) const {
+  std::optional<fanout_summary> all;
+  for (const run_ledger& one : ledgers_) {
+    const auto found = one.fanout_figures(times_);
+    if (found && all) {
+      all->add(*found);
+    } else if (found) {
+      all = found;
+    }
+  }
+  if (!all) return {};
+  all->messages += dropped;
+  for (fanout_figure* const figure : {&all->first, &all->median, &all->last}) {
+    figure->never += dropped;
+  }
+  return all;
+}
+
 bool topic_ledgers::any() const noexcept {
   return std::any_of(ledgers_.begin(), ledgers_.end(), [](const auto& l) { return l.any(); });
 }

@@ -217,6 +217,52 @@ TEST_CASE_METHOD(server_fixture, "Two native controllers get their own messages"
 }
 
 TEST_CASE_METHOD(server_fixture,
+                 "Servers note when messages arrive for a controller that asks, copies once") {
+  agents::thread_arrivals noted{1 << 20};
+  std::vector<std::unique_ptr<rpc_server>> servers;
+  for (const char* name : {"server-1", "server-2"}) {
+    servers.push_back(std::make_unique<rpc_server>(name, 0, loop, *this, settings, bus.make(loop)));
+    servers.back()->note_arrivals_in(noted);
+    servers.back()->start();
+  }
+  REQUIRE(drive(loop, [&] { return ready == 2; }));
+  const std::string fanout_a =
+      wire::control::controller_name("t", "h", 1, "aaaaaaaaaaaaaaaa0000000000000000", true);
+  const auto ask = [&](const std::string& who) {
+    for (const auto& s : servers) s->collect(who);
+  };
+  const auto told = [&] {
+    const auto answer = noted.answer(fanout_a, true);
+    std::vector<std::uint64_t> servers_by_sequence;
+    for (const auto& client : answer->clients) {
+      wire::control::arrival_reader reader{client.bytes, answer->ends};
+      while (reader.next()) {
+        servers_by_sequence.resize(reader.sequence() + 1);
+        servers_by_sequence.back() = reader.servers();
+        CHECK(reader.times().front() >= 1'000'000);
+        CHECK(reader.times().back() < 9'000'000);
+      }
+    }
+    return servers_by_sequence;
+  };
+  const std::string id = "aaaaaaaaaaaaaaaa1111111111111111:";
+  ask(controller_a);  // a test of another kind notes nothing
+  cast("noop", arguments(1, id + "0"), true);
+  ask(fanout_a);
+  CHECK(told().empty());
+  cast("noop", arguments(1, id + "1"), true);
+  cast("noop", arguments(1, id + "1"), true);
+  cast("noop", arguments(1, id + "3"), true);
+  cast("noop", arguments(1, "bbbbbbbbbbbbbbbb1111111111111111:2"), true);
+  ask(fanout_a);
+  CHECK(told() == std::vector<std::uint64_t>{0, 2, 0, 2});
+  cast("noop", arguments(1, id + "1"), true);  // again, behind the question
+  cast("noop", arguments(1, id + "2"), true);
+  ask(fanout_a);
+  CHECK(told() == std::vector<std::uint64_t>{0, 0, 2});
+}
+
+TEST_CASE_METHOD(server_fixture,
                  "Any number of controllers may ask; the memory of them is bounded") {
   const auto server = serving();
   for (int i = 0; i < 1000; ++i) {

@@ -42,7 +42,8 @@ controller::outcome run(tests::fake_bus& bus, controller::plan what,
   const auto id = wire::oslo::make_hex_id();
   const wire::control::reply_address own{
       "ombt-control", wire::control::controller_topic(what.topic),
-      wire::control::controller_name(what.topic, "host", 1, wire::oslo::view(id))};
+      wire::control::controller_name(what.topic, "host", 1, wire::oslo::view(id),
+                                     what.what == task::rpc_fanout)};
   const std::string run_id = std::string{wire::control::run_tag_of(own.server)} + "-1";
   bool closed = false;
   int changes = 0;
@@ -112,6 +113,16 @@ TEST_CASE("every test over native agents adds up to the message, twice in a row"
       CHECK(found.clients.has_percentiles());
       CHECK(found.clients.latency.count() == sent);
       CHECK(found.servers.latency.count() + found.servers.negative_samples == found.received);
+      REQUIRE(found.fanout.has_value() == (what == task::rpc_fanout));
+      if (!found.fanout) continue;
+      CHECK(found.fanout->servers == 2);
+      CHECK(found.fanout->servers_without == 0);
+      CHECK(found.fanout->messages == sent);
+      for (const auto* figure :
+           {&found.fanout->first, &found.fanout->median, &found.fanout->last}) {
+        CHECK(figure->times.count() + figure->below_zero == sent);
+        CHECK(figure->never == 0);
+      }
     }
   }
   CHECK(bus.declarations_removed() >= 8);

@@ -31,6 +31,7 @@ void check_names(std::string_view text) {
     require(parsed->id.size() == 32 && !parsed->topic.empty() && !parsed->host.empty());
   }
   require(run_tag_of(text).empty() || run_tag_of(text).size() == 16);
+  require(!asks_for_arrivals(text) || is_native_controller(text));
   if (read_message_id(text)) require(text.size() > 33 && text[32] == ':');
 }
 
@@ -47,6 +48,24 @@ void check_sums(const server_ledger& ledger) {
   }
   require(refused > 0 || sum.arrivals() == arrivals);
   require(refused > 0 || sum.extra >= sum.again.size());
+}
+
+/// Times ascend, and what is written of them is what was read.
+void check_arrivals(const arrival_report& told) {
+  for (const client_arrivals& client : told.clients) {
+    std::string out;
+    arrival_writer writer{out, told.ends};
+    arrival_reader reader{client.bytes, told.ends};
+    std::uint64_t times = 0;
+    while (reader.next()) {
+      const auto of = reader.times();
+      require(!of.empty() && of.size() <= reader.servers() && of.front() <= of.back());
+      require(reader.sequence() < sequence_limit);
+      writer.add(reader.sequence(), reader.servers(), of);
+      times += of.size();
+    }
+    require(reader.ok() && times == client.times && out == client.bytes);
+  }
 }
 
 }  // namespace
@@ -159,6 +178,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     results merged = result.results;
     merged.merge(back.results);
     append_results_text(out, merged);
+    if (result.details.arrivals) check_arrivals(*result.details.arrivals);
     if (result.details.received) check_sums(*result.details.received);
   } else {
     require(!why.empty());

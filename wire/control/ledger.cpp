@@ -114,18 +114,13 @@ std::uint64_t client_of(const std::array<char, 32>& hex32) noexcept {
   return read_hex16({hex32.data() + hex16, hex16}).value_or(0);
 }
 
-bool deliveries::arrived(std::uint64_t sequence, ledger_room& room) {
-  switch (seen.insert(sequence, room)) {
-    case sequence_set::inserted::fresh:
-      return true;
-    case sequence_set::inserted::again:
-      again.insert(sequence, room);
-      ++extra;
-      return true;
-    case sequence_set::inserted::no_room:
-      break;
+sequence_set::inserted deliveries::arrived(std::uint64_t sequence, ledger_room& room) {
+  const auto what = seen.insert(sequence, room);
+  if (what == sequence_set::inserted::again) {
+    again.insert(sequence, room);
+    ++extra;
   }
-  return false;
+  return what;
 }
 
 std::uint64_t deliveries::merge(const deliveries& other, ledger_room& room) {
@@ -158,16 +153,19 @@ std::size_t client_hash::operator()(std::uint64_t client) const noexcept {
   return static_cast<std::size_t>(x ^ x >> 31);
 }
 
-void server_ledger::arrived(std::uint64_t client, std::uint64_t sequence, ledger_room& room) {
+sequence_set::inserted server_ledger::arrived(std::uint64_t client, std::uint64_t sequence,
+                                              ledger_room& room) {
   auto entry = clients.find(client);
   if (entry == clients.end()) {
     if (sequence >= sequence_limit || !room.take(entry_bytes)) {
       ++not_kept;
-      return;
+      return sequence_set::inserted::no_room;
     }
     entry = clients.emplace(client, deliveries{}).first;
   }
-  if (!entry->second.arrived(sequence, room)) ++not_kept;
+  const auto what = entry->second.arrived(sequence, room);
+  if (what == sequence_set::inserted::no_room) ++not_kept;
+  return what;
 }
 
 std::uint64_t server_ledger::arrivals() const noexcept {

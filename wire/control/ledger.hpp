@@ -44,8 +44,8 @@ struct deliveries {
 
   std::uint64_t arrivals() const noexcept { return seen.size() + extra; }
   std::size_t bytes() const noexcept { return seen.bytes() + again.bytes(); }
-  /// Counts an arrival; false: no room, it is not counted.
-  bool arrived(std::uint64_t sequence, ledger_room& room);
+  /// Counts an arrival, unless there is no room for it.
+  sequence_set::inserted arrived(std::uint64_t sequence, ledger_room& room);
   /// Adds what another receiver had, or the same one at another time: what both saw arrived again.
   /// How many messages found no room.
   std::uint64_t merge(const deliveries& other, ledger_room& room);
@@ -67,7 +67,7 @@ struct server_ledger {
   std::uint64_t unidentified = 0;  ///< messages whose msgid could not be read
   std::uint64_t not_kept = 0;      ///< messages for which there was no room
 
-  void arrived(std::uint64_t client, std::uint64_t sequence, ledger_room& room);
+  sequence_set::inserted arrived(std::uint64_t client, std::uint64_t sequence, ledger_room& room);
   /// Arrivals of all clients.
   std::uint64_t arrivals() const noexcept;
   /// What it took of its room.

@@ -11,6 +11,7 @@ namespace ombt::wire::control {
 namespace {
 
 constexpr std::string_view native_suffix = "-native";
+constexpr std::string_view fanout_mark = "fanout";
 constexpr std::string_view cancel_test = "cancel_run";
 constexpr std::size_t hex_length = 32;
 constexpr std::size_t tag_length = 16;
@@ -258,9 +259,9 @@ std::string agent_name(std::string_view topic, agent_kind kind, std::string_view
 }
 
 std::string controller_name(std::string_view topic, std::string_view host, std::int64_t pid,
-                            std::string_view hex32) {
-  return joined(
-      {"ombt-", topic, "-None-", host, "-", std::to_string(pid), "-", hex32, native_suffix});
+                            std::string_view hex32, bool fanout) {
+  return joined({"ombt-", topic, "-None-", host, "-", std::to_string(pid), "-",
+                 fanout ? fanout_mark : "", fanout ? "-" : "", hex32, native_suffix});
 }
 
 std::optional<parsed_agent_name> parse_agent_name(std::string_view name) noexcept {
@@ -278,6 +279,10 @@ std::optional<parsed_agent_name> parse_agent_name(std::string_view name) noexcep
   }
   if (part.size() != hex_length || !is_hex(part)) return {};
   out.id = part;
+  if (std::string_view before = rest;
+      name.ends_with(native_suffix) && take_last_part(before, part) && part == fanout_mark) {
+    rest = before;
+  }
   if (!take_last_part(rest, part) || !parse_whole(part, out.pid)) return {};
   // Topics and host names may have dashes: the kind between them is what can be recognised.
   std::size_t at = std::string_view::npos;
@@ -308,6 +313,13 @@ std::string_view run_tag_of(std::string_view server) noexcept {
   std::string_view id;
   if (!take_last_part(server, id) || id.size() != hex_length || !is_hex(id)) return {};
   return id.substr(0, tag_length);
+}
+
+bool asks_for_arrivals(std::string_view server) noexcept {
+  if (!is_native_controller(server)) return false;
+  server.remove_suffix(native_suffix.size());
+  std::string_view part;
+  return take_last_part(server, part) && take_last_part(server, part) && part == fanout_mark;
 }
 
 void apply_run_tag(std::array<char, 32>& hex32, std::string_view tag) noexcept {

@@ -28,6 +28,9 @@
 //   knows (from get_server_results of that controller; a controller asks once before its run)
 //   apart from all others, and answers a native controller with the messages of its tag and those
 //   without a known tag. Python agents send tags that nobody knows.
+// - A native controller that is about to run a fanout has "-fanout" before these digits: its
+// servers
+//   note when each message arrives and tell it (arrivals.hpp).
 
 #include "wire/control/clock.hpp"
 #include "wire/control/load.hpp"
@@ -84,9 +87,10 @@ std::string notify_test_topic(std::string_view topic);
 /// "ombt-<topic>-<Kind>-<host>-<pid>-<hex32>".
 std::string agent_name(std::string_view topic, agent_kind kind, std::string_view host,
                        std::int64_t pid, std::string_view hex32);
-/// A native controller's: "ombt-<topic>-None-<host>-<pid>-<hex32>-native".
+/// A native controller's: "ombt-<topic>-None-<host>-<pid>-<hex32>-native"; of one that asks for the
+/// arrivals of a fanout "ombt-<topic>-None-<host>-<pid>-fanout-<hex32>-native".
 std::string controller_name(std::string_view topic, std::string_view host, std::int64_t pid,
-                            std::string_view hex32);
+                            std::string_view hex32, bool fanout = false);
 
 /// What a generated agent name says. Views into the name.
 struct parsed_agent_name {
@@ -105,6 +109,8 @@ bool is_native_controller(std::string_view server) noexcept;
 /// The run tag in a native controller's server name, 16 lower-case hexadecimal digits; empty if
 /// the name is none. A view into the name.
 std::string_view run_tag_of(std::string_view server) noexcept;
+/// True for the server name of a native controller that wants to know when each message arrived.
+bool asks_for_arrivals(std::string_view server) noexcept;
 /// Overwrites the first 16 digits of a hex32 with the tag, which must be 16 digits.
 void apply_run_tag(std::array<char, 32>& hex32, std::string_view tag) noexcept;
 

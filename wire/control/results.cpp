@@ -134,6 +134,10 @@ void append_details(std::string& out, const result_details& details) {
   } else if (details.received) {
     append_ledger(out, *details.received);
   }
+  if (details.arrivals) {
+    out += ", \"arrivals\": ";
+    append_arrivals(out, *details.arrivals);
+  }
   if (details.audit) {
     out += ", \"audit\": ";
     append_audit(out, *details.audit);
@@ -287,6 +291,14 @@ bool read_details(json::value from, result_details& out, std::string& why) {
   if (fields.ok() && series && !series_set::read_json(series, out.series, why)) {
     why.insert(0, "results.ombt.");
     return false;
+  }
+  if (const json::value arrived = from["arrivals"]; arrived && fields.ok()) {
+    const auto read = std::make_shared<arrival_report>();
+    if (!read_arrivals(arrived, *read, why)) {
+      why.insert(0, "results.ombt.arrivals: ");
+      return false;
+    }
+    out.arrivals = read;
   }
   if (const json::value audit = from["audit"]; audit && fields.ok()) {
     const auto read = std::make_shared<audit_report>();

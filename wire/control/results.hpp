@@ -8,6 +8,7 @@
 // throughput, and a negative clock difference is no failure: the message counts as received, the
 // sample goes to `negative_samples`.
 
+#include "wire/control/arrivals.hpp"
 #include "wire/control/audit.hpp"
 #include "wire/control/intervals.hpp"
 #include "wire/control/ledger.hpp"
@@ -74,6 +75,9 @@ struct result_details {
   load_counts load;                           ///< of an open loop
   std::shared_ptr<const client_ledger> sent;  ///< of a client; empty: none
   std::shared_ptr<const server_ledger> received;  ///< of a receiver; empty: none
+  /// Of a receiver that notes when a fanout's messages arrive; of one on its I/O thread they are
+  /// those of all.
+  std::shared_ptr<const control::arrival_report> arrivals;
   /// Of the I/O thread; with the results of one of its agents only, or none.
   std::shared_ptr<const audit_report> audit;
   /// The same: second by second, of all its agents in the run.
@@ -114,8 +118,8 @@ struct results {
 /// Appends the record as ombt's agents send it; details, where given, as a last key "ombt":
 /// {"run", "cut_short" (only if true), "latency": histogram, "negative_samples", "negative_min_ms",
 /// "links": {name: count}, "series": {name: histogram}, "load": {"scheduled", "late", "dropped"},
-/// "ledger": ledger.hpp, "audit": audit.hpp, "site" and "sites": site_counts.hpp, "intervals":
-/// intervals.hpp}.
+/// "ledger": ledger.hpp, "arrivals": arrivals.hpp, "audit": audit.hpp, "site" and "sites":
+/// site_counts.hpp, "intervals": intervals.hpp}.
 void append_results(std::string& out, const results& r, const result_details* details = nullptr);
 
 /// client_result: {"name", "kind", "results"}.

@@ -98,6 +98,27 @@ TEST_CASE("a generated agent name can be taken apart again") {
   CHECK(parsed->pid == 9);
 }
 
+TEST_CASE("a controller that asks for the arrivals of a fanout is native and says so in its name") {
+  const auto own = controller_name("t", "my-host", 9, hex, true);
+  CHECK(own == "ombt-t-None-my-host-9-fanout-" + hex + "-native");
+  CHECK(asks_for_arrivals(own));
+  CHECK(is_native_controller(own));
+  CHECK(run_tag_of(own) == run_tag_of(controller_name("t", "my-host", 9, hex)));
+  const auto parsed = parse_agent_name(own);
+  REQUIRE(parsed);
+  CHECK(parsed->host == "my-host");
+  CHECK(parsed->pid == 9);
+  CHECK(parsed->id == hex);
+  for (const std::string& name :
+       {controller_name("t", "my-fanout", 9, hex), controller_name("fanout", "h", 9, hex),
+        "ombt-t-None-h-9-fanout-" + hex, "ombt-t-None-h-9-fanout-" + hex + "-7-native",
+        "fanout-" + hex.substr(1) + "-native", std::string{"fanout-native"}, std::string{}}) {
+    INFO(name);
+    CHECK_FALSE(asks_for_arrivals(name));
+  }
+  CHECK_FALSE(parse_agent_name("ombt-t-RPCServer-h-9-fanout-" + hex));
+}
+
 TEST_CASE("names chosen by hand are not taken apart") {
   for (const std::string& name :
        {std::string{}, std::string{"ombt-"}, std::string{"my-server"},
