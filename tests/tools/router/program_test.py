@@ -356,7 +356,9 @@ class Management(routers.RouterTest):
                     listed[row.group(1)] = [re.findall(r"[a-z]\w+", cell)
                                             for cell in row.groups()[1:]]
         receiver = self.bus.create_receiver("t", credit=10)
-        self.bus.create_sender("t").send(proton.Message(body="x"))
+        sender = self.bus.create_sender("t")
+        self.until(lambda: self.query("router") and sender.link.credit > 0, "no credit")
+        sender.link.send(proton.Message(body="x"))
         receiver.receive(timeout=PATIENCE)
         for kind, of in (("router", "router"), ("connection", "connection"),
                          ("router.link", "link"), ("router.address", "address")):
