@@ -5,7 +5,6 @@
 #include "wire/oslo/password_mask.hpp"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 
 namespace ombt::wire::oslo {
@@ -94,28 +93,6 @@ void check_host(std::string_view url, std::string_view host, bool bracketed) {
   }
   if (bracketed && host.find(':') == std::string_view::npos) {
     fail(url, "brackets are for IPv6 addresses");
-  }
-}
-
-bool is_transport(std::string_view name) {
-  static constexpr std::array<std::string_view, 6> known = {"rabbit", "kombu", "amqp",
-                                                            "amqps",  "ssl",   "rabbits"};
-  return std::find(known.begin(), known.end(), lower(name)) != known.end();
-}
-
-/// "amqp://h1,rabbit://h2": the hosts up to the first slash end with what was meant as another
-/// transport, and the second host would be taken for the virtual host.
-void check_one_transport(std::string_view url, std::string_view hosts, std::string_view behind) {
-  if (!behind.starts_with("//") || !hosts.ends_with(':')) return;
-  const std::size_t comma = hosts.rfind(',');
-  const bool several = comma != std::string_view::npos;
-  std::string_view last = several ? hosts.substr(comma + 1) : hosts;
-  last.remove_suffix(1);
-  if (last.find_first_of("@:[") != std::string_view::npos) return;
-  if (several || is_transport(last)) {
-    fail(url,
-         "a transport stands among the hosts; it is written once, as in "
-         "amqp://host1:5672,host2:5672");
   }
 }
 
@@ -245,7 +222,6 @@ transport_url transport_url::parse(std::string_view text) {
       fail(text, "the virtual host is longer than 255 bytes");
     }
     if (!name.empty()) out.virtual_host = std::move(name);
-    check_one_transport(text, rest.substr(0, slash), rest.substr(slash));
     rest = rest.substr(0, slash);
   }
   while (!rest.empty()) {
