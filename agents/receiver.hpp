@@ -81,6 +81,7 @@ class receiver {
     life_ = &life;
     others_.count_life_in(life_);
   }
+
   /// Notes when messages arrive, for controllers that ask for it, with other agents of the thread;
   /// must outlive it; before start().
   void note_arrivals_in(thread_arrivals& notes) { arrivals_ = &notes; }

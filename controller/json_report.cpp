@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/json_report.hpp"
 
-#include "controller/fanout_text.hpp"
+#include "controller/fanout_json.hpp"
+#include "controller/json_values.hpp"
 #include "controller/legs_text.hpp"
 #include "controller/load_options.hpp"
+#include "controller/surroundings_json.hpp"
 #include "controller/text_report.hpp"
 #include "controller/topics_text.hpp"
-#include "controller/verdict.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -18,11 +19,6 @@ namespace {
 using json = nlohmann::ordered_json;
 using wire::control::agent_kind;
 using wire::control::agent_kinds;
-
-template <class Number>
-json optional_number(const std::optional<Number>& number) {
-  return number ? json(*number) : json(nullptr);
-}
 
 double seconds(duration d) { return std::chrono::duration<double>(d).count(); }
 
@@ -91,12 +87,6 @@ json sites_of(const site_matrix& matrix, bool calls) {
           {"all", share_of(matrix, calls, {})}};
 }
 
-/// JSON has no infinity; the text says what the text report says.
-json value_of(const percentile_of_all& value) {
-  if (!value.known) return nullptr;
-  return value.infinite ? json(in_words(value)) : json(value.ms);
-}
-
 json latency_of(const side& s) {
   const auto& latency = s.results.latency;
   json out;
@@ -128,30 +118,6 @@ json latency_of(const side& s) {
   out["negative_samples"] = s.negative_samples;
   out["negative_min_ms"] = s.negative_samples > 0 ? json(s.negative_min) : json(nullptr);
   return out;
-}
-
-json figure_of(const fanout_summary& of, const fanout_figure& figure) {
-  const auto& totals = figure.times.totals();
-  json out = {{"samples", totals.count + totals.overflow}, {"never", figure.never}};
-  for (const double p : reported_percentiles) {
-    out[percentile_key(p)] = value_of(percentile_of_fanout(of, figure, p));
-  }
-  out["max_ms"] = value_of(percentile_of_fanout(of, figure, 100));
-  out["negative_samples"] = figure.below_zero;
-  out["negative_min_ms"] = figure.below_zero > 0 ? json(figure.lowest_ms) : json(nullptr);
-  return out;
-}
-
-json fanout_of(const fanout_summary& found) {
-  return {{"messages", found.messages},
-          {"servers", found.servers},
-          {"servers_without_times", found.servers_without},
-          {"first", figure_of(found, found.first)},
-          {"median", found.ends_only ? json(nullptr) : figure_of(found, found.median)},
-          {"last", figure_of(found, found.last)},
-          {"first_and_last_only", found.ends_only},
-          {"contradicting_messages", found.contradicting},
-          {"arrivals_not_kept", found.not_kept}};
 }
 
 json errors_of(const wire::control::results& r) {
@@ -198,75 +164,6 @@ json side_of(const outcome& found, agent_kind kind, const side& s) {
   out["intervals"] = intervals_of(s.intervals);
   out["errors"] = errors_of(r);
   out["links"] = links_of(s.links);
-  return out;
-}
-
-json percent(const std::optional<double>& fraction) {
-  return fraction ? json(*fraction * 100) : json(nullptr);
-}
-
-json bus_processes_of(const bus_watched& bus) {
-  json out = json::array();
-  for (const bus_process& process : bus.processes) {
-    json samples = json::array();
-    const bus_sample* before = nullptr;
-    for (const bus_sample& sample : process.samples) {
-      samples.push_back({{"t", sample.at},
-                         {"cpu_percent", before != nullptr ? percent(cpu_between(*before, sample))
-                                                           : json(nullptr)},
-                         {"rss_bytes", sample.rss_bytes},
-                         {"fds", optional_number(sample.descriptors)},
-                         {"tcp_connections", optional_number(sample.tcp_connections)}});
-      before = &sample;
-    }
-    out.push_back({{"pid", process.pid},
-                   {"command", process.command},
-                   {"ports", process.ports},
-                   {"ended", optional_number(process.ended)},
-                   {"summary",
-                    {{"cpu_percent_mean", percent(process.cpu_mean())},
-                     {"cpu_percent_max", percent(process.cpu_most)},
-                     {"rss_bytes_max", process.rss_most},
-                     {"fds_max", optional_number(process.descriptors_most)},
-                     {"tcp_connections_max", optional_number(process.tcp_connections_most)}}},
-                   {"samples", std::move(samples)}});
-  }
-  return out;
-}
-
-json audit_of(const outcome& found, const audit_limits& limits) {
-  const verdict judged = judge(found.audits, limits);
-  json out;
-  const bool known = judged.limited() || (judged.threads > 0 && !judged.too_short);
-  out["harness_limited"] = known ? json(judged.limited()) : json(nullptr);
-  out["reasons"] = judged.reasons;
-  out["limits"] = {{"core_percent", limits.core},
-                   {"seconds_percent", limits.seconds},
-                   {"run_delay_percent", limits.delay},
-                   {"loop_lag_ms", limits.lag},
-                   {"late_percent", limits.late}};
-  out["threads_audited"] = judged.threads;
-  json threads = json::array();
-  for (const auto& [thread, audit] : found.audits) {
-    if (threads.size() == json_audit_limit) break;
-    const auto all = audit.total();
-    const bool any = all.seconds > 0;
-    const auto& delay = audit.run_delay_seconds;
-    threads.push_back(
-        {{"kind", std::string{wire_name(thread.kind)}},
-         {"host", thread.process != 0 ? json(thread.host) : json(nullptr)},
-         {"process", thread.process != 0 ? json(thread.process) : json(nullptr)},
-         {"thread", thread.thread},
-         {"seconds", all.seconds},
-         {"busy_seconds", audit.above(limits.core).seconds},
-         {"cpu_percent_mean", any ? json(100 * all.cpu_seconds / all.seconds) : json(nullptr)},
-         {"cpu_percent_max", any ? json(100 * audit.cpu_most) : json(nullptr)},
-         {"run_delay_percent", any && delay ? json(100 * *delay / all.seconds) : json(nullptr)},
-         {"loop_lag_p99_ms", audit.lag.totals().count > 0 ? json(audit.lag_ms(99)) : json(nullptr)},
-         {"late", audit.late},
-         {"scheduled", audit.scheduled}});
-  }
-  out["threads"] = std::move(threads);
   return out;
 }
 
@@ -414,32 +311,6 @@ json ledger_of(const ledger_summary& ledger) {
   return out;
 }
 
-json clocks_of(const clocks_summary& clocks) {
-  const auto ms = [](std::int64_t nanoseconds) { return static_cast<double>(nanoseconds) / 1e6; };
-  json machines = json::array();
-  for (const machine_clock& of : clocks.machines) {
-    const auto& known = of.known;
-    const bool drift = known && known->drift_error > 0;
-    machines.push_back(
-        {{"host", of.host},
-         {"boot", of.boot},
-         {"agents", of.agents},
-         {"processes", of.processes},
-         {"processes_not_corrected", of.processes_untold},
-         {"offset_ms", known ? json(ms(known->offset)) : json(nullptr)},
-         {"bound_ms", known && !known->stepped ? json(ms(known->bound)) : json(nullptr)},
-         {"drift_ppm", drift ? json(known->drift) : json(nullptr)},
-         {"drift_error_ppm", drift ? json(known->drift_error) : json(nullptr)},
-         {"stepped", known ? json(known->stepped) : json(nullptr)}});
-  }
-  return {
-      {"one_way_bound_ms", clocks.complete() ? json(ms(clocks.bound.value_or(0))) : json(nullptr)},
-      {"machines", std::move(machines)},
-      {"own_processes_not_corrected", clocks.own_untold},
-      {"own_step_ms", ms(clocks.own_step)},
-      {"agents_unknown", clocks.unknown_agents}};
-}
-
 json agents_of(const plan& what, const outcome& found, bool with_results) {
   json out = json::array();
   for (const agent_record& agent : found.agents) {
@@ -521,7 +392,7 @@ std::string json_report(const report_header& header, const plan& what, const out
     const auto& stop = found.servers.results.stop_time;
     if (*test == wire::control::test_kind::fanout) {
       out["fanout_propagation_seconds"] = start && stop ? json(*stop - *start) : json(nullptr);
-      out["fanout"] = found.fanout ? fanout_of(*found.fanout) : json(nullptr);
+      out["fanout"] = found.fanout ? fanout_json(*found.fanout) : json(nullptr);
     }
   }
   if (test_of(what.what)) {

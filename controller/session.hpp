@@ -242,6 +242,7 @@ class session {
   std::string run_id_;
   std::string warm_up_id_;
   bool warming_up_;
+  bool run_cancelled_ = false;  ///< by this session
   bool ends_when_quiet_;  ///< the roll call: nothing is expected, or status has found all of it
   phase phase_ = phase::connecting;
   time_point phase_began_;

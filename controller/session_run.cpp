@@ -132,6 +132,7 @@ void session::cancel(std::string_view why, time_point now) {
 
 /// Python agents don't know it: they go on to the end of their run.
 void session::cancel_run() {
+  run_cancelled_ = true;
   for (std::uint32_t topic = 0; topic < plan_.topic_count(); ++topic) {
     std::string args;
     wire::control::append_cancel_run_args(args, run_id(), address_in(topic));

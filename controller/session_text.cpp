@@ -21,7 +21,7 @@ std::string count_text(std::uint64_t number, std::string_view noun) {
 }
 
 duration from_seconds(double seconds) {
-  return std::chrono::duration_cast<duration>(std::chrono::duration<double>(seconds));
+  return std::chrono::round<duration>(std::chrono::duration<double>(seconds));
 }
 
 std::string seconds_text(duration d) {
@@ -217,6 +217,7 @@ void session::finish() {
 
 /// What clients did not send, since they gave their run up. Python's can't say so, but count.
 void session::tell_cut_short() {
+  if (run_cancelled_) return;  // why is told
   const agent_kind clients = wire::control::client_kind(*test_of(plan_.what));
   const auto sent = [](const agent_record& of) {
     return of.results.msgs_ok + of.results.msgs_fail;

@@ -119,7 +119,7 @@ struct topics_script : session_script {
 }  // namespace
 
 TEST_CASE("every command goes to every topic with the address there, and the sums are of all") {
-  topics_script s{over_topics(task::rpc_call, 3)};
+  topics_script s{over_topics(task::rpc_call, 3, 4)};
   s.run_with({1, 1, 1});
   for (std::uint32_t t = 0; t < 3; ++t) s.client_done(t, 4 + t);
   s.expect_in_all(method::get_server_results);

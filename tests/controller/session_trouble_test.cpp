@@ -283,7 +283,7 @@ TEST_CASE("a Python client that is silent for the timeout is missing, and --time
 
 TEST_CASE("more answers to one question than a name can give are told") {
   const auto what = GENERATE(task::status, task::shutdown, task::rpc_call);
-  session_script s{plan_for(what)};
+  session_script s{plan_for(what, 0)};
   s.connect();
   s.pong(client, "same");
   s.pong(client, "same");
@@ -355,7 +355,7 @@ TEST_CASE("a flood of error texts is bounded, agent by agent and in the sum") {
 }
 
 TEST_CASE("what links counted is added up from the reset on, and is no problem") {
-  session_script s{plan_for(task::rpc_call)};
+  session_script s{plan_for(task::rpc_call, 3)};
   const auto reports = [&](agent_kind kind, std::uint64_t ok, wire::control::link_counts links) {
     auto r = s.record(kind, kind == server ? "s" : "c", ok);
     r.has_details = true;

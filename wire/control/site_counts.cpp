@@ -97,6 +97,13 @@ bool site_counts::read_members(json::value from, site_counts& out, std::string& 
     std::erase_if(out.entries_, [&](const entry& e) { return e.site == read.site; });
     out.entries_.push_back(std::move(read));
   });
+  const auto told_apart =
+      std::count_if(out.entries_.begin(), out.entries_.end(),
+                    [&](const entry& e) { return e.site != out.own_ && e.site != other_sites; });
+  if (ok && told_apart > static_cast<std::ptrdiff_t>(most_sites)) {
+    ok = false;
+    why = "sites has more than there can be";
+  }
   return ok;
 }
 
