@@ -50,10 +50,12 @@ void append_rest(std::string& out, std::string_view rest) {
   out += rest;
 }
 
-/// What follows "://" up to the end of the URL.
-void append_masked(std::string& out, std::string_view url) {
+/// What follows "://" up to the end of the URL, or to another "://" in place of a port. Returns
+/// what follows that; empty: nothing.
+std::string_view append_hosts(std::string& out, std::string_view url) {
   std::string_view authority = url.substr(0, url.find_first_of("/?#"));
   std::string_view rest = url.substr(authority.size());
+  const bool another = authority.ends_with(':') && rest.starts_with("//");
   bool open = false;  // a password seems to go on
   while (!authority.empty()) {
     const std::size_t comma = authority.find(',');
@@ -89,7 +91,17 @@ void append_masked(std::string& out, std::string_view url) {
     const std::size_t at = rest.rfind('@');
     if (at != npos) rest.remove_prefix(at);
   }
+  if (another && !open) {
+    out += rest.substr(0, 2);
+    return rest.substr(2);
+  }
   append_rest(out, rest);
+  return {};
+}
+
+/// What follows "://" up to the end of the URL.
+void append_masked(std::string& out, std::string_view url) {
+  while (!url.empty()) url = append_hosts(out, url);
 }
 
 /// Where a URL ends in running text, counted from behind its "://": at a space or quote. But a

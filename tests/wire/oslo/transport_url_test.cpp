@@ -170,6 +170,9 @@ TEST_CASE("passwords of URLs in any text are masked") {
         "--url rabbit://u:***@h:5672/v --control=amqp://u2:***@h2");
   CHECK(mask_passwords("'rabbit://u:p@h1,h2:1,u3:p3@[::1]:3/' failed") ==
         "'rabbit://u:***@h1,h2:1,u3:***@[::1]:3/' failed");
+  // A second transport among the hosts, which is none.
+  CHECK(mask_passwords("amqp://h1:1,rabbit://u:p@h2") == "amqp://h1:1,rabbit://u:***@h2");
+  CHECK(mask_passwords("rabbit://amqp://u:p@h,b:q@c") == "rabbit://amqp://u:***@h,b:***@c");
   CHECK(mask_passwords("rabbit://u@h:1/v@w") == "rabbit://u@h:1/v@w");
   CHECK(mask_passwords("http://x/?a=b&ssl_key_password=q w") ==
         "http://x/?a=b&ssl_key_password=*** w");
