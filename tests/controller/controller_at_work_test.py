@@ -52,6 +52,22 @@ class AtWork(ControllerCase):
                 agents.stop(signal.SIGKILL)
                 bus.ctl("purge_queue", "rpc-" + self.topic)
 
+    def test_a_run_that_clients_ended_early_falls_short(self):
+        """They take a controller that stands still for one that is gone, and say so."""
+        self.native("--rpc-client", 2, "--rpc-server", 1)
+        process = subprocess.Popen(
+            [os.path.join(BIN, "ombt-controller"), "--topic", self.topic, "rpc-call", "--expect",
+             "3", "--calls", "100000", "--pause", "0.01"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        time.sleep(3)
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(30)  # three questions, 5 s apart, have 2 s each
+        process.send_signal(signal.SIGCONT)
+        out, err = process.communicate(timeout=PATIENCE)
+        self.assertEqual(process.returncode, 1, out + err)
+        self.assertRegex(err, r" and 1 more client ended the run early, the first of them after "
+                              r"\d+ of 100000 messages: ")
+
     def test_agents_of_the_same_name_are_told(self):
         for _ in range(2):
             self.native("--rpc-server", 1, "--name", "same")
