@@ -325,7 +325,7 @@ void worker::end_audit(agent_kind kind) {
 control::process_figures worker::figures() const {
   control::process_figures out;
   const auto enter = [&](const auto& agent) -> control::kind_figures& {
-    using state = std::remove_reference_t<decltype(agent)>::state;
+    using state = typename std::remove_reference_t<decltype(agent)>::state;
     control::kind_figures& of = out[index_of(agent.kind())];
     of.present = true;
     if (agent.current() < state::closing) ++of.agents;

@@ -110,19 +110,19 @@ class metrics_server::state::connection final : public std::enable_shared_from_t
     }
     stream_.expires_never();
     owner_->asking.insert(shared_from_this());
-    owner_->text([weak = weak_from_this(), keep = request.keep_alive()](std::string text) {
+    owner_->text([weak = weak_from_this(), keep = request.keep_alive()](std::string figures) {
       const auto self = weak.lock();
       if (!self || self->owner_->asking.erase(self) == 0) return;
-      self->write(http::status::ok, std::move(text), keep);
+      self->write(http::status::ok, std::move(figures), keep);
     });
   }
 
-  void write(http::status status, std::string text, bool keep_alive) {
+  void write(http::status status, std::string body, bool keep_alive) {
     reply_.emplace(status, 11);
     reply_->set(http::field::content_type,
                 beast::string_view(text_format.data(), text_format.size()));
     reply_->keep_alive(keep_alive);
-    reply_->body() = std::move(text);
+    reply_->body() = std::move(body);
     reply_->prepare_payload();
     if (parser_->get().method() == http::verb::head) reply_->body().clear();
     stream_.expires_after(step_limit);

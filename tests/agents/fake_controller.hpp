@@ -15,7 +15,7 @@
 
 namespace ombt::tests {
 
-class fake_controller : drivers::request_handler, drivers::completion {
+class fake_controller final : drivers::request_handler, drivers::completion {
  public:
   fake_controller(fake_bus& bus, drivers::loop& loop, std::string name, std::string topic = "t")
       : loop_(loop), topic_(std::move(topic)), transport_(bus.make(loop)) {

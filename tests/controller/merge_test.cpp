@@ -198,24 +198,24 @@ TEST_CASE(
   std::vector<copy> arriving;
   // By client and message: when each server had it first, if at all.
   std::vector<std::array<std::vector<arrival_time>, messages>> first(clients);
-  for (std::size_t client = 0; client < clients; ++client) {
+  for (std::size_t one = 0; one < clients; ++one) {
     for (std::size_t message = 0; message < messages; ++message) {
       // Some are lost at a server, some at all of them, some only come to a few.
       const std::uint32_t lost_percent = message % 50 == 49   ? 100
                                          : message % 30 == 29 ? 70
                                          : message % 3 == 2   ? 0
                                                               : 2;
-      for (std::size_t server = 0; server < all_servers; ++server) {
+      for (std::size_t at = 0; at < all_servers; ++at) {
         if (random() % 100 < lost_percent) continue;
         const auto time = static_cast<arrival_time>(random() % 3'000'000) - 2'000;
         const std::size_t question = random() % questions;
-        arriving.push_back({server, question, time, client, message});
-        first[client][message].push_back(time);
+        arriving.push_back({at, question, time, one, message});
+        first[one][message].push_back(time);
         // Copies come later, at once or behind a question.
         for (auto extra = random() % 20; extra > 17; --extra) {
           const auto later = static_cast<arrival_time>(1 + random() % 1'000'000);
-          arriving.push_back({server, question + random() % (questions - question), time + later,
-                              client, message});
+          arriving.push_back(
+              {at, question + random() % (questions - question), time + later, one, message});
         }
       }
     }
@@ -235,11 +235,11 @@ TEST_CASE(
   auto next = arriving.begin();
   for (std::size_t question = 0; question < questions; ++question) {
     for (; next != arriving.end() && next->question == question; ++next) {
-      timed_server& server = all[next->server];
-      ++server.arrived;
-      const bool fresh = server.ledger.arrived(next->client, next->message, room) ==
+      timed_server& at = all[next->server];
+      ++at.arrived;
+      const bool fresh = at.ledger.arrived(next->client, next->message, room) ==
                          wire::control::sequence_set::inserted::fresh;
-      if (fresh && !server.earlier.contains(next->client, next->message)) {
+      if (fresh && !at.earlier.contains(next->client, next->message)) {
         notes[next->server / servers]->note(next->client, next->message, next->time);
       }
     }
@@ -256,11 +256,11 @@ TEST_CASE(
       ledgers.add_receiver(0, 100 + i, result.results, result.details, false);
     }
   }
-  for (std::size_t client = 0; client < clients; ++client) {
+  for (std::size_t one = 0; one < clients; ++one) {
     recorder own;
     for (std::size_t message = 0; message < messages; ++message) own.success(1, 1ms);
-    const auto result = sent_over_the_bus("c", agent_kind::rpc_client, own.take(client, messages));
-    ledgers.of(0).add_client(client, result.results, result.details);
+    const auto result = sent_over_the_bus("c", agent_kind::rpc_client, own.take(one, messages));
+    ledgers.of(0).add_client(one, result.results, result.details);
   }
 
   controller::fanout_summary expected;
