@@ -6,18 +6,17 @@
 //                      while the process runs, which sets its clock
 // OMBT_SHIM_DRIFT_PPM  how much faster it goes, from its start on
 // OMBT_SHIM_BOOT_ID    what /proc/sys/kernel/random/boot_id has
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <unistd.h>
-
-#include <cstdint>
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
-#include <ctime>
 
 namespace {
 

@@ -2,7 +2,8 @@
 #pragma once
 // What a process counts over its life, runs or no runs, for whoever scrapes it: by kind of agent,
 // and as Prometheus' text. Counters only grow. Owns the figures, their sums and their names; who
-// counts is agents/measure/recorder.hpp and controller/spectator.hpp. Plain values, one thread each.
+// counts is agents/measure/recorder.hpp and controller/spectator.hpp. Plain values, one thread
+// each.
 
 #include "wire/control/link_counts.hpp"
 #include "wire/control/messages.hpp"
