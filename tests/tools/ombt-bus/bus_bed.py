@@ -130,8 +130,11 @@ class BusTest(unittest.TestCase):
         return out, err
 
     def bus_folder(self):
-        wait_until(lambda: os.listdir(self.temporary), "for the bus's folder")
-        return os.path.join(self.temporary, os.listdir(self.temporary)[0])
+        """The bus's, whatever else (a sanitizer, for instance) has files beside it."""
+        def folders():
+            return [name for name in os.listdir(self.temporary) if name.startswith("ombt-bus-")]
+        wait_until(folders, "for the bus's folder")
+        return os.path.join(self.temporary, folders()[0])
 
     def pid(self):
         with open(os.path.join(self.bus_folder(), "broker.pid")) as file:
