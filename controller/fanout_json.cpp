@@ -3,6 +3,7 @@
 
 #include "controller/fanout_text.hpp"
 #include "controller/json_report.hpp"
+#include "controller/json_values.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -26,11 +27,6 @@ ordered_json figure_of(const fanout_summary& of, const fanout_figure& figure) {
 }
 
 }  // namespace
-
-ordered_json value_of(const percentile_of_all& value) {
-  if (!value.known) return nullptr;
-  return value.infinite ? ordered_json(in_words(value)) : ordered_json(value.ms);
-}
 
 ordered_json fanout_json(const fanout_summary& found) {
   return {{"messages", found.messages},

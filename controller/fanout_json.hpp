@@ -4,14 +4,10 @@
 // as data. Pure functions.
 
 #include "controller/fanout_times.hpp"
-#include "controller/text_report.hpp"
 
 #include <nlohmann/json_fwd.hpp>
 
 namespace ombt::controller {
-
-/// JSON has no infinity; the text says what the text report says.
-nlohmann::ordered_json value_of(const percentile_of_all& value);
 
 /// "fanout" of run.json.
 nlohmann::ordered_json fanout_json(const fanout_summary& found);

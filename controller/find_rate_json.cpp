@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/find_rate_report.hpp"
+#include "controller/json_values.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -8,19 +9,11 @@ namespace {
 
 using search_json = nlohmann::ordered_json;
 
-search_json number_or_null(const std::optional<double>& number) {
-  return number ? search_json(*number) : search_json(nullptr);
-}
-
-search_json percentile_json(const percentile_of_all& value) {
-  if (!value.known) return nullptr;
-  return value.infinite ? search_json(">timeout") : search_json(value.ms);
-}
-
 search_json asked_of(const search_asked& asked) {
   const rate_goal& goal = asked.goal;
   const auto& load = *asked.what.parameters.load;
   search_json out = search_json::parse(options_json(asked.what));
+  const search_json options = std::move(out["load"]);
   // A probe's own, which the search chooses.
   for (const char* key : {"messages_per_client", "pause", "load"}) out.erase(key);
   out["target"] = {{"percentile", goal.percentile}, {"ms", goal.ms}};
@@ -32,14 +25,8 @@ search_json asked_of(const search_asked& asked) {
   out["max_probes"] = goal.limits.probes;
   out["arrivals"] = std::string{name_of(load.arrive)};
   out["outstanding"] = load.outstanding;
-  out["max_late"] = number_or_null(load.max_late);
-  out["seed"] = load.seed;
-  search_json sizes = search_json::array();
-  for (const auto& range : load.sizes) {
-    sizes.push_back({{"least", range.least}, {"most", range.most}, {"weight", range.weight}});
-  }
-  out["sizes"] = std::move(sizes);
-  out["warmup"] = asked.what.warmup > 0 ? search_json(asked.what.warmup) : search_json(nullptr);
+  out["max_late"] = optional_number(load.max_late);
+  for (const char* key : {"seed", "sizes", "warmup"}) out[key] = options[key];
   return out;
 }
 
@@ -47,14 +34,14 @@ search_json probe_of(const rate_goal& goal, const rate_probe& probe) {
   search_json out;
   out["rate"] = probe.rate;
   out["seconds"] = probe.seconds;
-  out["started"] = number_or_null(probe.started);
+  out["started"] = optional_number(probe.started);
   out["held"] = probe.held();
   out["missed_by"] = probe.held() ? search_json(nullptr)
                      : probe.why == miss::percentile
                          ? search_json("percentile")
                          : search_json(word_of(probe.why, goal.percentile));
   out["reasons"] = probe.reasons;
-  out["achieved_per_second"] = number_or_null(probe.achieved);
+  out["achieved_per_second"] = optional_number(probe.achieved);
   out["scheduled"] = probe.scheduled;
   out["succeeded"] = probe.succeeded;
   out["lost"] = probe.lost;
@@ -62,7 +49,7 @@ search_json probe_of(const rate_goal& goal, const rate_probe& probe) {
   out["dropped"] = probe.dropped;
   search_json all;
   for (std::size_t i = 0; i < reported_percentiles.size(); ++i) {
-    all[percentile_key(reported_percentiles[i])] = percentile_json(probe.all[i]);
+    all[percentile_key(reported_percentiles[i])] = value_of(probe.all[i]);
   }
   out["all_scheduled"] = std::move(all);
   search_json errors = search_json::array();
@@ -93,8 +80,8 @@ std::string find_rate_json(const search_asked& asked, const rate_curve& curve) {
   out["ok"] = curve.ok();
   out["failure"] = curve.failure.empty() ? search_json(nullptr) : search_json(curve.failure);
   out["found"] = curve.found;
-  out["rate"] = number_or_null(curve.best);
-  out["missed_at"] = number_or_null(curve.missed);
+  out["rate"] = optional_number(curve.best);
+  out["missed_at"] = optional_number(curve.missed);
   out["harness_limited"] = curve.harness_limited(curve.best) || curve.harness_limited(curve.missed);
   out["clients"] = curve.clients;
   out["servers"] = curve.servers;

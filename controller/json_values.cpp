@@ -23,4 +23,10 @@ nlohmann::ordered_json optional_number(const std::optional<std::int64_t>& number
   return or_null(number);
 }
 
+nlohmann::ordered_json value_of(const percentile_of_all& value) {
+  if (!value.known) return nullptr;
+  return value.infinite ? nlohmann::ordered_json(in_words(value))
+                        : nlohmann::ordered_json(value.ms);
+}
+
 }  // namespace ombt::controller
