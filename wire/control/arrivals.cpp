@@ -136,11 +136,7 @@ bool read_arrivals(json::value from, arrival_report& out, std::string& why) {
   }
   field_reader fields{"", why};
   fields.count(from, "not_kept", out.not_kept);
-  if (const json::value ends = from["ends"]) {
-    const auto flag = ends.boolean();
-    if (!flag) fields.fail("ends", " is neither true nor false");
-    out.ends = flag.value_or(false);
-  }
+  fields.flag(from, "ends", out.ends);
   const json::value clients = from["clients"];
   if (clients && !clients.is_object()) fields.fail("clients", " is no object");
   if (!fields.ok()) return false;

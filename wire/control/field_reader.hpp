@@ -32,6 +32,15 @@ class field_reader {
     out = static_cast<std::uint64_t>(*number);
   }
 
+  /// True or false; left as it is if absent.
+  void flag(json::value from, std::string_view key, bool& out) {
+    const json::value member = from[key];
+    if (!member || !ok_) return;
+    const auto value = member.boolean();
+    if (!value) return fail(key, " is neither true nor false");
+    out = *value;
+  }
+
   /// A number that may be null or absent.
   void optional_number(json::value from, std::string_view key, double lowest, double highest,
                        std::optional<double>& out) {

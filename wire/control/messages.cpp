@@ -2,6 +2,7 @@
 #include "wire/control/messages.hpp"
 
 #include "wire/configuration_error.hpp"
+#include "wire/control/field_reader.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -146,14 +147,9 @@ bool read_native_parameters(json::value from, test_parameters& out, std::string&
     }
     out.detail = static_cast<int>(*number);
   }
-  if (const json::value legs = from["legs"]) {
-    const auto flag = legs.boolean();
-    if (!flag) {
-      why = "kwargs.ombt.legs is neither true nor false";
-      return false;
-    }
-    out.legs = *flag;
-  }
+  field_reader fields{"kwargs.ombt.", why};
+  fields.flag(from, "legs", out.legs);
+  if (!fields.ok()) return false;
   if (const json::value progress = from["progress"]) {
     progress_address& to = out.progress.emplace();
     if (!read_text(progress["boot"], "kwargs.ombt.progress.boot", name_limit, to.boot, why) ||
@@ -171,14 +167,9 @@ bool read_parameters(json::value from, test_parameters& out, std::string& why) {
     why = from ? "kwargs is no object" : "kwargs is missing";
     return false;
   }
-  if (const json::value verbose = from["verbose"]) {
-    const auto flag = verbose.boolean();
-    if (!flag) {
-      why = "kwargs.verbose is neither true nor false";
-      return false;
-    }
-    out.verbose = *flag;
-  }
+  field_reader fields{"kwargs.", why};
+  fields.flag(from, "verbose", out.verbose);
+  if (!fields.ok()) return false;
   if (const json::value pause = from["pause"]) {
     const auto seconds = pause.number();
     // Written so that a NaN is refused too.

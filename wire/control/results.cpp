@@ -243,6 +243,22 @@ bool read_any_ledger(json::value from, result_details& out, std::string& why) {
   return ok;
 }
 
+/// Reads a member that few results have; out stays empty where it is absent.
+template <class Part>
+bool read_part(json::value from, std::string_view key,
+               bool (*read)(json::value, Part&, std::string&), std::shared_ptr<const Part>& out,
+               std::string& why) {
+  const json::value member = from[key];
+  if (!member) return true;
+  auto made = std::make_shared<Part>();
+  if (!read(member, *made, why)) {
+    why.insert(0, "results.ombt." + std::string{key} + ": ");
+    return false;
+  }
+  out = std::move(made);
+  return true;
+}
+
 bool read_details(json::value from, result_details& out, std::string& why) {
   out = {};
   if (!from.is_object()) {
@@ -257,19 +273,13 @@ bool read_details(json::value from, result_details& out, std::string& why) {
     }
     out.run = *text;
   }
-  if (const json::value cut_short = from["cut_short"]) {
-    const auto value = cut_short.boolean();
-    if (!value) {
-      why = "results.ombt.cut_short is neither true nor false";
-      return false;
-    }
-    out.cut_short = *value;
-  }
+  field_reader fields{"results.ombt.", why};
+  fields.flag(from, "cut_short", out.cut_short);
+  if (!fields.ok()) return false;
   if (!hdr::sparse_histogram::read_json(from["latency"], out.latency, why)) {
     why.insert(0, "results.ombt.latency: ");
     return false;
   }
-  field_reader fields{"results.ombt.", why};
   fields.count(from, "negative_samples", out.negative_samples);
   fields.number(from, "negative_min_ms", -largest_latency, 0, out.negative_min);
   if (const json::value links = from["links"]) {
@@ -292,23 +302,11 @@ bool read_details(json::value from, result_details& out, std::string& why) {
     why.insert(0, "results.ombt.");
     return false;
   }
-  if (const json::value arrived = from["arrivals"]; arrived && fields.ok()) {
-    const auto read = std::make_shared<arrival_report>();
-    if (!read_arrivals(arrived, *read, why)) {
-      why.insert(0, "results.ombt.arrivals: ");
-      return false;
-    }
-    out.arrivals = read;
+  if (!fields.ok() || !read_part(from, "arrivals", read_arrivals, out.arrivals, why) ||
+      !read_part(from, "audit", read_audit, out.audit, why)) {
+    return false;
   }
-  if (const json::value audit = from["audit"]; audit && fields.ok()) {
-    const auto read = std::make_shared<audit_report>();
-    if (!read_audit(audit, *read, why)) {
-      why.insert(0, "results.ombt.audit: ");
-      return false;
-    }
-    out.audit = read;
-  }
-  if (fields.ok() && from["sites"]) {
+  if (from["sites"]) {
     auto sites = std::make_shared<site_counts>();
     if (!site_counts::read_members(from, *sites, why)) {
       why.insert(0, "results.ombt.");
@@ -316,15 +314,8 @@ bool read_details(json::value from, result_details& out, std::string& why) {
     }
     out.sites = std::move(sites);
   }
-  if (const json::value intervals = from["intervals"]; intervals && fields.ok()) {
-    const auto read = std::make_shared<interval_series>();
-    if (!interval_series::read_json(intervals, *read, why)) {
-      why.insert(0, "results.ombt.intervals: ");
-      return false;
-    }
-    out.intervals = read;
-  }
-  return fields.ok() && read_any_ledger(from["ledger"], out, why);
+  return read_part(from, "intervals", interval_series::read_json, out.intervals, why) &&
+         read_any_ledger(from["ledger"], out, why);
 }
 
 }  // namespace
