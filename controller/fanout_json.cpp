@@ -15,7 +15,7 @@ namespace {
 
 ordered_json figure_of(const fanout_summary& of, const fanout_figure& figure) {
   const auto& totals = figure.times.totals();
-  ordered_json out = {{"samples", totals.count + totals.overflow}, {"never", figure.never}};
+  ordered_json out = {{"samples", totals.samples()}, {"never", figure.never}};
   for (const double p : reported_percentiles) {
     out[percentile_key(p)] = value_of(percentile_of_fanout(of, figure, p));
   }

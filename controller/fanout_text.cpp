@@ -32,7 +32,7 @@ percentile_of_all percentile_of_fanout(const fanout_summary& of, const fanout_fi
   if (percentile < 100) return percentile_of_all_ms(&figure.times, figure.never, 0, percentile);
   const auto& totals = figure.times.totals();
   percentile_of_all out;
-  out.known = totals.count + totals.overflow + figure.never > 0;
+  out.known = totals.samples() + figure.never > 0;
   out.infinite = figure.never > 0;
   if (!out.infinite) out.ms = static_cast<double>(figure.times.max()) / 1e6;
   return out;

@@ -27,7 +27,7 @@ json series_of(const side& s, wire::control::series which) {
   const wire::hdr::histogram* const values = s.find(which);
   if (values == nullptr) return nullptr;
   json out;
-  out["samples"] = values->totals().count + values->totals().overflow;
+  out["samples"] = values->totals().samples();
   for (const double p : reported_percentiles) {
     out[percentile_key(p)] = optional_number(percentile_ms(*values, p));
   }
@@ -138,7 +138,7 @@ json intervals_of(const wire::control::interval_series& intervals) {
   json out = json::array();
   for (const auto& row : intervals.rows()) {
     const auto& totals = row.latency.totals();
-    const bool any = totals.count + totals.overflow > 0;
+    const bool any = totals.samples() > 0;
     out.push_back({{"start", row.start},
                    {"seconds", intervals.seconds()},
                    {"ok", row.ok},

@@ -20,10 +20,6 @@ struct log_line {
   sparse_histogram values;
 };
 
-bool any_samples(const sparse_histogram& values) {
-  return values.totals().count + values.totals().overflow > 0;
-}
-
 /// What a histogram has and those of the intervals have not, agents that sent none for example.
 sparse_histogram rest_of(const sparse_histogram& all, const sparse_histogram& in_intervals) {
   sparse_histogram rest;
@@ -46,18 +42,18 @@ void add_series(std::vector<log_line>& lines, const std::string& tag, double bas
   const double length = std::max(0.0, s.results.stop_time.value_or(start) - start);
   sparse_histogram in_intervals;
   for (const interval_row& row : s.intervals.rows()) {
-    if (!any_samples(row.*values)) continue;
+    if ((row.*values).totals().samples() == 0) continue;
     in_intervals.merge(row.*values);
     lines.push_back({tag, static_cast<double>(row.start),
                      static_cast<double>(s.intervals.seconds()), row.*values});
   }
   const sparse_histogram whole = all.to_sparse();
-  if (!any_samples(in_intervals)) {
-    if (any_samples(whole)) lines.push_back({tag, start, length, whole});
+  if (in_intervals.totals().samples() == 0) {
+    if (whole.totals().samples() > 0) lines.push_back({tag, start, length, whole});
     return;
   }
   const sparse_histogram rest = rest_of(whole, in_intervals);
-  if (any_samples(rest)) lines.push_back({tag, start, length, rest});
+  if (rest.totals().samples() > 0) lines.push_back({tag, start, length, rest});
 }
 
 }  // namespace

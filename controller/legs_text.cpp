@@ -13,8 +13,7 @@ using wire::control::series;
 std::uint64_t calls_with_legs(const side& clients) {
   const wire::hdr::histogram* const values = clients.find(series::request_leg);
   if (values == nullptr) return 0;
-  return values->totals().count + values->totals().overflow +
-         clients.negatives(series::request_leg).samples;
+  return values->totals().samples() + clients.negatives(series::request_leg).samples;
 }
 
 void append_legs_text(std::string& out, const side& clients) {
@@ -38,7 +37,7 @@ void append_legs_text(std::string& out, const side& clients) {
         append_format(out, " %10s", "n/a");
       }
     }
-    if (values->totals().count + values->totals().overflow > 0) {
+    if (values->totals().samples() > 0) {
       append_format(out, " %10.3f\n", static_cast<double>(values->max()) / 1e6);
     } else {
       append_format(out, " %10s\n", "n/a");

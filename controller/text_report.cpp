@@ -30,7 +30,7 @@ using ull = unsigned long long;
 template <class Histogram>
 std::optional<double> percentile_of(const Histogram& of, double percentile) {
   const auto& totals = of.totals();
-  if (!enough_samples(totals.count + totals.overflow, percentile)) return {};
+  if (!enough_samples(totals.samples(), percentile)) return {};
   return static_cast<double>(of.value_at_percentile(percentile)) / 1e6;
 }
 
@@ -158,8 +158,7 @@ std::optional<double> percentile_ms(const side& s, double percentile) {
 percentile_of_all percentile_of_all_ms(const side& s, double percentile) {
   const wire::hdr::histogram* const values =
       s.load.any() ? s.find(wire::control::series::intended) : &s.latency;
-  const std::uint64_t succeeded =
-      values == nullptr ? 0 : values->totals().count + values->totals().overflow;
+  const std::uint64_t succeeded = values == nullptr ? 0 : values->totals().samples();
   const bool complete = s.has_percentiles() ? succeeded == s.results.latency.count
                                             : succeeded == 0 && s.results.msgs_ok == 0;
   if (!complete) return {};
@@ -169,8 +168,7 @@ percentile_of_all percentile_of_all_ms(const side& s, double percentile) {
 percentile_of_all percentile_of_all_ms(const wire::hdr::histogram* values, std::uint64_t infinite,
                                        std::uint64_t lost, double percentile) {
   percentile_of_all out;
-  const std::uint64_t succeeded =
-      values == nullptr ? 0 : values->totals().count + values->totals().overflow;
+  const std::uint64_t succeeded = values == nullptr ? 0 : values->totals().samples();
   const std::uint64_t all = succeeded + infinite;
   if (!enough_samples(all, percentile)) return out;
   out.known = true;

@@ -20,8 +20,7 @@ struct topic_side {
 
   /// True if the histogram holds every latency sample, so that percentiles may be told.
   bool has_percentiles() const noexcept {
-    return results.latency.count > 0 &&
-           latency.totals().count + latency.totals().overflow == results.latency.count;
+    return results.latency.count > 0 && latency.totals().samples() == results.latency.count;
   }
 };
 

@@ -86,7 +86,7 @@ struct notes_fixture : sender_fixture, receiver_owner {
 
 std::uint64_t samples(const report& of, series which) {
   const auto* const values = of.details.series.find(which);
-  return values == nullptr ? 0 : values->totals().count + values->totals().overflow;
+  return values == nullptr ? 0 : values->totals().samples();
 }
 
 std::string sites_of(const report& of) {

@@ -18,10 +18,6 @@ std::uint64_t bounded_sum(std::uint64_t a, std::uint64_t b) { return std::min(a 
 
 std::int64_t begin_of(std::int64_t start, std::int64_t length) { return start - start % length; }
 
-std::uint64_t samples_in(const hdr::sparse_histogram& values) {
-  return values.totals().count + values.totals().overflow;
-}
-
 void append_values(std::string& out, const hdr::sparse_histogram& values) {
   out += ", " + std::to_string(values.totals().max) + ", " +
          std::to_string(values.totals().overflow) + ", \"";
@@ -91,7 +87,7 @@ class row_reader {
       if (out.buckets().empty()) return refuse("histogram is empty, but there");
     }
     if (!out.set_max(max_, overflow_)) return refuse("maximum does not fit its histogram");
-    if (samples_in(out) > out_.ok) return refuse("has more latencies than successes");
+    if (out.totals().samples() > out_.ok) return refuse("has more latencies than successes");
     return true;
   }
 
@@ -215,7 +211,7 @@ void append_interval_row(std::string& out, const interval_row& row) {
   out += '[' + std::to_string(row.start) + ", " + std::to_string(row.ok) + ", " +
          std::to_string(row.failed);
   append_values(out, row.latency);
-  if (samples_in(row.intended) > 0) append_values(out, row.intended);
+  if (row.intended.totals().samples() > 0) append_values(out, row.intended);
   out += ']';
 }
 

@@ -48,7 +48,7 @@ void site_counts::append_members(std::string& out) const {
     json::append_string(out, e.site);
     out += ": ";
     const hdr::summary& sum = e.latency.totals();
-    if (e.messages > 0 && sum.count + sum.overflow == e.messages) {
+    if (e.messages > 0 && sum.samples() == e.messages) {
       e.latency.append_json(out);
     } else {
       out += std::to_string(e.messages);
@@ -86,7 +86,7 @@ bool site_counts::read_members(json::value from, site_counts& out, std::string& 
     } else if (what.is_object()) {
       ok = hdr::sparse_histogram::read_json(what, read.latency, why);
       if (!ok) why.insert(0, "sites: ");
-      read.messages = read.latency.totals().count + read.latency.totals().overflow;
+      read.messages = read.latency.totals().samples();
     } else {
       const auto number = what.integer();
       ok = number && *number >= 0 && *number <= largest_count;

@@ -9,8 +9,8 @@ namespace ombt::wire::hdr {
 namespace {
 
 void add_summary(summary& to, const summary& from) noexcept {
-  if (from.count + from.overflow == 0) return;
-  to.min = to.count + to.overflow == 0 ? from.min : std::min(to.min, from.min);
+  if (from.samples() == 0) return;
+  to.min = to.samples() == 0 ? from.min : std::min(to.min, from.min);
   to.max = std::max(to.max, from.max);
   to.count += from.count;
   to.overflow += from.overflow;
@@ -20,7 +20,7 @@ void add_summary(summary& to, const summary& from) noexcept {
 // Counts a sample in the sums; true if it belongs into a bucket.
 bool add_sample(summary& to, std::uint64_t nanoseconds, std::uint64_t times) noexcept {
   if (times == 0) return false;
-  to.min = to.count + to.overflow == 0 ? nanoseconds : std::min(to.min, nanoseconds);
+  to.min = to.samples() == 0 ? nanoseconds : std::min(to.min, nanoseconds);
   to.max = std::max(to.max, nanoseconds);
   if (nanoseconds > highest) {
     to.overflow += times;
@@ -48,7 +48,7 @@ bool read_count(json::value from, std::uint64_t limit, std::uint64_t& out) {
 
 /// The rank, from 1, of the least sample with at least so many percent at or below it.
 std::uint64_t rank_of(const summary& of, double percentile) noexcept {
-  const std::uint64_t samples = of.count + of.overflow;
+  const std::uint64_t samples = of.samples();
   if (percentile >= 100) return samples;
   const double asked = std::max(percentile, 0.0);
   // 99.9 % of 1000 is 999.0000000000001 in doubles: that must stay rank 999. More than their error
@@ -238,7 +238,7 @@ bool sparse_histogram::read_json(json::value from, sparse_histogram& out, std::s
   if (wrong == nullptr && (totals.total < least * (1 - 1e-9) || totals.total > most * (1 + 1e-9))) {
     wrong = "histogram total does not fit its counts";
   }
-  if (wrong == nullptr && totals.count + totals.overflow > 0) {
+  if (wrong == nullptr && totals.samples() > 0) {
     const bool above = totals.overflow > 0;
     if (totals.min > totals.max || above != (totals.max > highest) ||
         (totals.count > 0 && index_of(totals.min) != out.buckets_.front().index) ||
@@ -247,7 +247,7 @@ bool sparse_histogram::read_json(json::value from, sparse_histogram& out, std::s
       wrong = "histogram min or max does not fit its counts";
     }
   }
-  if (wrong == nullptr && totals.count + totals.overflow == 0 && (totals.min | totals.max) != 0) {
+  if (wrong == nullptr && totals.samples() == 0 && (totals.min | totals.max) != 0) {
     wrong = "histogram min or max without samples";
   }
   if (wrong != nullptr) {
@@ -287,7 +287,7 @@ std::uint64_t histogram::value_at_percentile(double percentile) const noexcept {
 }
 
 std::uint64_t histogram::value_at_rank(std::uint64_t rank) const noexcept {
-  if (totals_.count + totals_.overflow == 0) return 0;
+  if (totals_.samples() == 0) return 0;
   if (rank > totals_.count) return totals_.max;
   std::uint64_t seen = 0;
   const std::uint32_t end = index_of(std::min(totals_.max, highest));

@@ -53,6 +53,8 @@ struct summary {
   std::uint64_t min = 0;       ///< nanoseconds, exact; 0 without samples
   std::uint64_t max = 0;       ///< nanoseconds, exact, overflow included
   double total = 0;            ///< nanoseconds, of the samples in buckets
+
+  std::uint64_t samples() const noexcept { return count + overflow; }
 };
 
 /// Few samples or few distinct ones: a sorted vector of buckets in use.
