@@ -5,12 +5,10 @@
 Run under `ombt-bus rabbit --`; OMBT_BIN is the folder of the programs.
 """
 
-import os
 import signal
-import subprocess
 import time
 
-from controller_bus_test import BIN, PATIENCE, ControllerCase, bus, controller
+from controller_bus_test import PATIENCE, ControllerCase, bus, controller
 
 
 class AtWork(ControllerCase):
@@ -32,10 +30,8 @@ class AtWork(ControllerCase):
         for how, patience in ((signal.SIGINT, 5), (signal.SIGKILL, 40)):
             with self.subTest(how=how.name):
                 agents = self.native("--rpc-client", 1, "--rpc-server", 1, "--service-time", "60s")
-                process = subprocess.Popen(
-                    [os.path.join(BIN, "ombt-controller"), "--topic", self.topic, "rpc-cast",
-                     "--expect", "2", "--calls", "100000000", "--pause", "0.001"],
-                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                process = self.started("rpc-cast", "--expect", 2, "--calls", 100000000, "--pause",
+                                       0.001)
                 deadline = time.monotonic() + PATIENCE
                 while self.sent_so_far() < 100:
                     self.assertLess(time.monotonic(), deadline)
@@ -55,10 +51,7 @@ class AtWork(ControllerCase):
     def test_a_run_that_clients_ended_early_falls_short(self):
         """They take a controller that stands still for one that is gone, and say so."""
         self.native("--rpc-client", 2, "--rpc-server", 1)
-        process = subprocess.Popen(
-            [os.path.join(BIN, "ombt-controller"), "--topic", self.topic, "rpc-call", "--expect",
-             "3", "--calls", "100000", "--pause", "0.01"],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process = self.started("rpc-call", "--expect", 3, "--calls", 100000, "--pause", 0.01)
         time.sleep(3)
         process.send_signal(signal.SIGSTOP)
         time.sleep(30)  # three questions, 5 s apart, have 2 s each

@@ -136,6 +136,25 @@ class ControllerCase(unittest.TestCase):
         self.addCleanup(peer.kill)
         return peer
 
+    def started(self, *arguments):
+        """A controller that runs while the test goes on."""
+        process = subprocess.Popen(
+            [os.path.join(BIN, "ombt-controller"), "--topic", self.topic, *map(str, arguments)],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(process.communicate)
+        self.addCleanup(process.kill)
+        return process
+
+    def check_refused(self, command, arguments, named):
+        """Before anything connects, in one line that names these."""
+        with self.subTest(arguments):
+            done = controller(command, *arguments)
+            self.assertEqual(done.returncode, 2)
+            self.assertEqual(done.stdout, "")
+            self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+            for name in named:
+                self.assertIn(name, done.stderr)
+
     def run_json(self, *arguments, status=0, **options):
         """A run's text and its JSON report."""
         path = os.path.join(self.folder.name, "report.json")
@@ -502,10 +521,8 @@ class Trouble(ControllerCase):
         self.assertIn("sent no results within 2 s", result[0].stderr)
 
     def test_an_interrupt_ends_it_cleanly(self):
-        process = subprocess.Popen(
-            [os.path.join(BIN, "ombt-controller"), "--topic", self.topic, "rpc-call", "--expect",
-             "5", "--url", bus.address().url(), "--json", os.path.join(self.folder.name, "j")],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process = self.started("rpc-call", "--expect", 5, "--url", bus.address().url(), "--json",
+                               os.path.join(self.folder.name, "j"))
         deadline = time.monotonic() + PATIENCE
         while not any("controller-" + self.topic in q["name"]
                       for q in bus.listing("list_queues", "name")):

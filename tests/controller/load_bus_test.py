@@ -8,10 +8,9 @@ Run under `ombt-bus rabbit --`; OMBT_BIN is the folder of the programs.
 
 import os
 import signal
-import subprocess
 import time
 
-from controller_bus_test import BIN, PATIENCE, ControllerCase, bus, controller
+from controller_bus_test import PATIENCE, ControllerCase, bus
 
 
 class Loads(ControllerCase):
@@ -121,10 +120,7 @@ class Loads(ControllerCase):
 
     def test_an_interrupted_open_loop_ends_at_the_clients(self):
         self.native("--rpc-client", 2, "--rpc-server", 1)
-        process = subprocess.Popen(
-            [os.path.join(BIN, "ombt-controller"), "--topic", self.topic, "rpc-call", "--expect",
-             "3", "--rate", "100", "--duration", "24h"],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process = self.started("rpc-call", "--expect", 3, "--rate", 100, "--duration", "24h")
         time.sleep(3)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=PATIENCE)
@@ -143,13 +139,7 @@ class Loads(ControllerCase):
                 (["--rate", "0", "--duration", "1s"], ("--rate 0",)),
                 (["--rate", "5:1s", "--outstanding", 0], ("--outstanding 0",)),
                 (["--length", "5-1"], ("--length 5-1",))):
-            with self.subTest(arguments):
-                done = controller("rpc-call", *arguments)
-                self.assertEqual(done.returncode, 2)
-                self.assertEqual(done.stdout, "")
-                self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
-                for name in named:
-                    self.assertIn(name, done.stderr)
+            self.check_refused("rpc-call", arguments, named)
 
 
 if __name__ == "__main__":

@@ -53,8 +53,8 @@ struct topics_script : session_script {
                  std::uint64_t failed = 0) {
     machine.on_result(record(kind, name, ok, failed), now(), topic);
   }
-  /// A client "c" and servers "s1", … in each topic, to the run that is out.
-  void run_with(std::vector<int> servers) {
+  /// Through the roll call: a client and so many servers in each topic, asked to begin at zero.
+  void to_reset(std::vector<int> servers) {
     connect_all();
     expect_in_all(method::client_ping, 4);
     for (std::uint32_t t = 0; t < topics(); ++t) {
@@ -64,6 +64,10 @@ struct topics_script : session_script {
     pass(machine.what().idle);
     REQUIRE(machine.current() == phase::resetting);
     expect_in_all(method::get_server_results);
+  }
+  /// A client "c" and servers "s1", … in each topic, to the run that is out.
+  void run_with(std::vector<int> servers) {
+    to_reset(servers);
     for (std::uint32_t t = 0; t < topics(); ++t) {
       for (int i = 1; i <= servers[t]; ++i) result_in(t, server, "s" + std::to_string(i), 7, 1);
     }
@@ -317,15 +321,8 @@ TEST_CASE("a rate is of all topics' clients together, and all begin at one insta
 
 TEST_CASE("a topic none of whose servers answers the reset ends the run before it begins") {
   topics_script s{over_topics(task::rpc_call, 2)};
-  s.connect_all();
-  s.expect_in_all(method::client_ping, 4);
-  for (std::uint32_t t = 0; t < 2; ++t) {
-    s.pong_in(t, client, "c");
-    s.pong_in(t, server, "s");
-  }
-  s.pass(2s);
-  s.expect_in_all(method::get_server_results);
-  s.result_in(0, server, "s", 0);
+  s.to_reset({1, 1});
+  s.result_in(0, server, "s1", 0);
   s.finish_in_vain([] {});
   CHECK(s.found().failure ==
         "none of 1 RPC servers of topic t-1 answered get_server_results within 60 s");
@@ -348,15 +345,8 @@ TEST_CASE("interrupted, the session ends the runs of all topics before it ends")
 
 TEST_CASE("a run that one topic's clients cannot be told of is ended in the others") {
   topics_script s{over_topics(task::rpc_call, 2)};
-  s.connect_all();
-  s.expect_in_all(method::client_ping, 4);
-  for (std::uint32_t t = 0; t < 2; ++t) {
-    s.pong_in(t, client, "c");
-    s.pong_in(t, server, "s");
-  }
-  s.pass(2s);
-  s.expect_in_all(method::get_server_results);
-  for (std::uint32_t t = 0; t < 2; ++t) s.result_in(t, server, "s", 0);
+  s.to_reset({1, 1});
+  for (std::uint32_t t = 0; t < 2; ++t) s.result_in(t, server, "s1", 0);
   const auto runs = s.take();
   REQUIRE(runs.size() == 2);
   s.complete(runs[0]);
