@@ -22,7 +22,7 @@ sys.path[:0] = [os.path.join(HERE, "..", "interop"), os.path.join(HERE, "..", "c
 import bus                                      # noqa: E402
 import peers                                    # noqa: E402
 from bus_test import AGENT, Agents, BusTest     # noqa: E402
-from controller_bus_test import Cable, controller  # noqa: E402
+from controller_case import Cable, controller  # noqa: E402
 from spy import Spy, cast, envelope             # noqa: E402
 
 PATIENCE = peers.PATIENCE

@@ -8,7 +8,7 @@ Run under `ombt-bus rabbit --`; OMBT_BIN is the folder of the programs.
 import signal
 import time
 
-from controller_bus_test import PATIENCE, ControllerCase, bus, controller
+from controller_case import PATIENCE, ControllerCase, bus, controller
 
 
 class AtWork(ControllerCase):

@@ -8,7 +8,7 @@ Run under `ombt-bus rabbit --` or `ombt-bus router --`; OMBT_BIN is the folder o
 
 import unittest
 
-from controller_bus_test import ControllerCase
+from controller_case import ControllerCase
 
 FIGURES = ("first", "median", "last")
 

@@ -11,7 +11,7 @@ import re
 import signal
 import time
 
-from controller_bus_test import PATIENCE, ControllerCase, NativeAgents, bus, controller, schema
+from controller_case import PATIENCE, ControllerCase, NativeAgents, bus, controller, schema
 
 # Few messages are enough to say what half of them took.
 QUICK = ("--target-p50", "5s", "--from", 40)

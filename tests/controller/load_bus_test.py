@@ -10,7 +10,7 @@ import os
 import signal
 import time
 
-from controller_bus_test import PATIENCE, ControllerCase, bus
+from controller_case import PATIENCE, ControllerCase, bus
 
 
 class Loads(ControllerCase):

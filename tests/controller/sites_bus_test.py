@@ -11,7 +11,7 @@ import sys
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "agents"))
-from controller_bus_test import ControllerCase, bus, controller  # noqa: E402
+from controller_case import ControllerCase, bus, controller  # noqa: E402
 from spy import Spy                                               # noqa: E402
 
 # A histogram's value is within a thousandth of the one that it stands for.

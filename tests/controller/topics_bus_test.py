@@ -12,7 +12,7 @@ import threading
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from controller_bus_test import ControllerCase, URL, controller  # noqa: E402
+from controller_case import ControllerCase, URL, controller  # noqa: E402
 import bus  # noqa: E402
 import schema  # noqa: E402
 from peers import Peer  # noqa: E402

@@ -20,7 +20,7 @@ import unittest
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "..", "agents")]
 from bus_options_test import OptionsTest, bus    # noqa: E402
-from controller_bus_test import controller       # noqa: E402
+from controller_case import controller       # noqa: E402
 
 BIN = os.environ["OMBT_BIN"]
 COMMAND = {"rabbit": "beam.smp", "router": "ombt-router"}[bus.kind()]
