@@ -70,6 +70,7 @@ engine::engine(const connection_options& options, std::string_view container, st
     : options_(options),
       blocks_(blocks_of_thread()),
       out_(blocks_),
+      outbox_(blocks_),
       last_received_(now),
       epoch_(now) {
   pn_connection_driver_init(&proton_, nullptr, nullptr);
@@ -177,12 +178,49 @@ void engine::produce() {
     const ssize_t pending = pn_transport_pending(proton_.transport);
     if (pending <= 0) return;
     const auto n = static_cast<std::size_t>(pending);
-    say({pn_transport_head(proton_.transport), n});
-    pn_transport_pop(proton_.transport, n);
+    const std::string_view made(pn_transport_head(proton_.transport), n);
+    std::size_t said = n;
+    if (outbox_.empty()) {
+      say(made);
+    } else {
+      said = say_frames(made);  // the last one may be cut off by the buffer's end
+    }
+    pn_transport_pop(proton_.transport, said);
     // Its buffer only grows: what did not fill it was all.
     if (n < most_produced_) return;
     most_produced_ = n;
   }
+}
+
+/// Writes whole frames, and messages instead of their tokens; returns the bytes that those had.
+std::size_t engine::say_frames(std::string_view made) {
+  std::size_t said = 0;
+  std::size_t passed = 0;  // and not yet written: frames that are as they should be
+  for (;;) {
+    const split_result one = split_frame(made.substr(said + passed), SIZE_MAX);
+    if (one.what != split_result::status::complete) break;
+    performative fields;
+    const bool transfer = !one.found.body.empty() && fields.read(one.found.body) == nullptr &&
+                          fields.code() == transfer_code;
+    const std::string_view payload =
+        transfer ? one.found.body.substr(fields.size()) : std::string_view();
+    const bool spliced = outbox_.take(payload, [&](std::string_view message) {
+      say(made.substr(said, passed));
+      said += passed;
+      passed = 0;
+      const std::size_t before = one.size - payload.size();
+      const std::size_t size = before + message.size();
+      char* const to = out_.reserve(size);
+      std::memcpy(to, made.data() + said, before);
+      for (int i = 0; i < 4; ++i) to[i] = static_cast<char>(size >> (24 - 8 * i));
+      if (!message.empty()) std::memcpy(to + before, message.data(), message.size());
+      out_.commit(size);
+      said += one.size;
+    });
+    if (!spliced) passed += one.size;
+  }
+  say(made.substr(said, passed));
+  return said + passed;
 }
 
 std::span<const char> engine::write_buffer() {

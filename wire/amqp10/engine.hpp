@@ -4,7 +4,8 @@
 // state of sessions, links and deliveries and writes all frames but SASL's and the last close; this
 // side splits what arrives into frames, judges each (frame.hpp, engine_frames.cpp), hands it to
 // proton without its payload, and takes proton's events before the next frame. A message is thus
-// never copied where it comes in one frame, and proton never sees what it would stumble over.
+// never copied where it comes in one frame, and proton never sees what it would stumble over. Nor
+// does proton get the messages that fit one frame on their way out: outbox.hpp.
 // Internal to wire/amqp10; see connection.hpp for the rules of use. One thread.
 //
 //   phase      from the peer or the owner      next        what happens
@@ -34,6 +35,7 @@
 #include "wire/amqp10/connection.hpp"
 #include "wire/amqp10/frame.hpp"
 #include "wire/amqp10/handshake.hpp"
+#include "wire/amqp10/outbox.hpp"
 #include "wire/amqp10/states.hpp"
 #include "wire/blocks.hpp"
 
@@ -113,6 +115,7 @@ class engine {
   void say(std::string_view bytes);
   void say_close(std::string_view condition, std::string_view description);
   void produce();
+  std::size_t say_frames(std::string_view made);
   void begin_open();
   bool take_bytes();
   bool take_greeting();
@@ -168,6 +171,7 @@ class engine {
   void free_dead();
   pn_delivery_t* send_now(link_state& on, std::string_view tag, std::string_view message,
                           bool settled);
+  bool fits_one_frame(std::string_view message) const noexcept;
   void send_waiting(link_state& on);
 
   const connection_options& options_;
@@ -181,6 +185,7 @@ class engine {
   std::size_t in_begin_ = 0;
   std::size_t in_end_ = 0;
   out_buffer out_;                 ///< waits to be written
+  outbox outbox_;                  ///< messages that proton has not written
   std::size_t most_produced_ = 0;  ///< bytes that proton gave at once
   std::size_t unproduced_ = 0;     ///< as answered_, since proton's output was taken
   std::size_t answered_ = 0;       ///< bytes of frames that ask for answers, since all was written

@@ -21,6 +21,8 @@ constexpr std::size_t most_spare = 64;
 /// Dispositions that a peer may make of one message.
 constexpr std::int64_t updates_of_one = 8;
 constexpr std::size_t largest_tag = 32;
+/// What a frame has beside a message, at most.
+constexpr std::size_t around_message = 512;
 /// What proton keeps for a message beside its bytes, roughly.
 constexpr std::size_t size_of_delivery = 512;
 /// Bytes of messages that a peer had credit but no window for, and whose links it has ended.
@@ -139,7 +141,8 @@ int engine::credit(const link_state& on) const noexcept {
 
 std::size_t engine::unsent(const link_state& on) const noexcept {
   return on.waiting_bytes + pn_session_outgoing_bytes(on.session->raw) +
-         static_cast<std::size_t>(pn_link_queued(on.raw)) * size_of_delivery + out_.size();
+         static_cast<std::size_t>(pn_link_queued(on.raw)) * size_of_delivery + outbox_.size() +
+         out_.size();
 }
 
 // ---- Deliveries ---------------------------------------------------------------------------------
@@ -163,7 +166,12 @@ delivery engine::send(link_state& on, std::string_view tag, std::string_view mes
 pn_delivery_t* engine::send_now(link_state& on, std::string_view tag, std::string_view message,
                                 bool settled) {
   pn_delivery_t* const raw = pn_delivery(on.raw, pn_dtag(tag.data(), tag.size()));
-  pn_link_send(on.raw, message.data(), message.size());
+  if (fits_one_frame(message)) {
+    const outbox::token instead = outbox_.put(message, &on);
+    pn_link_send(on.raw, instead.data(), instead.size());
+  } else {
+    pn_link_send(on.raw, message.data(), message.size());
+  }
   dispositions_ += updates_of_one;
   if (settled) {
     pn_delivery_settle(raw);
@@ -171,6 +179,12 @@ pn_delivery_t* engine::send_now(link_state& on, std::string_view tag, std::strin
     pn_link_advance(on.raw);
   }
   return raw;
+}
+
+bool engine::fits_one_frame(std::string_view message) const noexcept {
+  std::uint32_t limit = pn_transport_get_remote_max_frame(proton_.transport);
+  if (limit == 0) limit = 0xffffffff;
+  return limit > around_message && message.size() <= limit - around_message;
 }
 
 /// Sends what waits, as far as there is credit.
@@ -273,7 +287,8 @@ void engine::give_up_unsent(link_state& on) {
   produce();
   const auto queued = static_cast<std::size_t>(pn_link_queued(on.raw));
   if (queued == 0) return;
-  stuck_ += pn_session_outgoing_bytes(on.session->raw) + queued * size_of_delivery;
+  stuck_ += pn_session_outgoing_bytes(on.session->raw) + queued * size_of_delivery +
+            outbox_.disown(&on);
   if (stuck_ <= stuck_limit) return;
   breach("amqp:resource-limit-exceeded", "links that end again and again with messages unread");
 }

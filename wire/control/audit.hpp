@@ -31,8 +31,10 @@ struct audit_report {
   double cpu_most = 0;  ///< of a core, in the busiest second; 1 is a core
   /// Runnable, and waiting for a CPU; none where the kernel does not tell.
   std::optional<double> run_delay_seconds;
-  hdr::sparse_histogram lag;    ///< how late the loop fired timers, nanoseconds
-  std::uint64_t late = 0;       ///< messages sent later than their schedule had them
+  hdr::sparse_histogram lag;  ///< how late the loop fired timers, nanoseconds
+  /// Messages that the thread itself sent more than late_after late, or dropped: not those that
+  /// waited for room among their client's operations, as load_counts::late has them too.
+  std::uint64_t late = 0;
   std::uint64_t scheduled = 0;  ///< messages of a schedule
 
   /// Adds a stretch of time and the CPU time in it, seconds.

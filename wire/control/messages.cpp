@@ -75,27 +75,6 @@ void append_reply_addr(std::string& out, const reply_address& reply_to) {
   out += '}';
 }
 
-/// A string of 1 to `limit` bytes that may be printed.
-bool read_text(json::value from, std::string_view what, std::size_t limit, std::string& out,
-               std::string& why) {
-  const auto text = from.string();
-  if (!text) {
-    why = joined({what, from ? " is no string" : " is missing"});
-    return false;
-  }
-  if (text->empty() || text->size() > limit) {
-    why = joined({what, text->empty() ? " is empty" : " is too long"});
-    return false;
-  }
-  if (std::any_of(text->begin(), text->end(),
-                  [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; })) {
-    why = joined({what, " has control characters"});
-    return false;
-  }
-  out = *text;
-  return true;
-}
-
 bool read_reply_addr(json::value args, reply_address& out, std::string& why) {
   const json::value from = args["reply_addr"];
   if (!from.is_object()) {
@@ -132,6 +111,15 @@ bool read_place(json::value from, process_place& out, std::string& why) {
   return true;
 }
 
+bool read_progress(json::value from, progress_address& out, std::string& why) {
+  field_reader fields{"kwargs.ombt.progress.", why};
+  fields.flag(from, "direct", out.direct);
+  if (!fields.ok()) return false;
+  if (out.direct) return true;
+  return read_text(from["boot"], "kwargs.ombt.progress.boot", name_limit, out.boot, why) &&
+         read_text(from["name"], "kwargs.ombt.progress.name", name_limit, out.name, why);
+}
+
 bool read_native_parameters(json::value from, test_parameters& out, std::string& why) {
   if (!from) return true;
   if (!from.is_object()) {
@@ -151,11 +139,7 @@ bool read_native_parameters(json::value from, test_parameters& out, std::string&
   fields.flag(from, "legs", out.legs);
   if (!fields.ok()) return false;
   if (const json::value progress = from["progress"]) {
-    progress_address& to = out.progress.emplace();
-    if (!read_text(progress["boot"], "kwargs.ombt.progress.boot", name_limit, to.boot, why) ||
-        !read_text(progress["name"], "kwargs.ombt.progress.name", name_limit, to.name, why)) {
-      return false;
-    }
+    if (!read_progress(progress, out.progress.emplace(), why)) return false;
   }
   const json::value load = from["load"];
   return !load || read_load(load, out.data, out.load.emplace(), why);
@@ -234,7 +218,7 @@ void check_topic(std::string_view topic) {
 }
 
 std::string agent_topic(agent_kind kind, std::string_view topic, bool unique) {
-  return joined({"client-", wire_name(kind), "-", unique ? std::string_view{"singleton"} : topic});
+  return joined({"client-", wire_name(kind), "-", unique ? unique_topic : topic});
 }
 
 std::string controller_topic(std::string_view topic) { return joined({"controller-", topic}); }
@@ -404,7 +388,9 @@ void append_run_test_args(std::string& out, test_kind test, const test_parameter
       out += ", \"load\": ";
       append_load(out, *parameters.load);
     }
-    if (parameters.progress) {
+    if (parameters.progress && parameters.progress->direct) {
+      out += ", \"progress\": {\"direct\": true}";
+    } else if (parameters.progress) {
       out += ", \"progress\": {\"boot\": ";
       json::append_string(out, parameters.progress->boot);
       out += ", \"name\": ";

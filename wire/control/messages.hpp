@@ -74,6 +74,8 @@ std::optional<agent_kind> agent_kind_from(std::string_view wire_name) noexcept;
 /// Throws configuration_error for a topic that agents and controllers may not be given: names hold
 /// it twice, in the routing key <topic>.<name>, and they are shown on terminals.
 void check_topic(std::string_view topic);
+/// The control topic of all agents that were told to be unique.
+inline constexpr std::string_view unique_topic = "singleton";
 /// Topic on which the agents of a kind listen for control: "client-<Kind>-<topic>", with unique
 /// "client-<Kind>-singleton".
 std::string agent_topic(agent_kind kind, std::string_view topic, bool unique);
@@ -145,10 +147,12 @@ enum class method : std::uint8_t {
 std::string_view wire_name(method m) noexcept;
 std::optional<method> method_from(std::string_view wire_name) noexcept;
 
-/// Where agents of the controller's machine may tell how a run goes on (live.hpp).
+/// Where agents may tell how a run goes on (live.hpp): those of the controller's machine to a name,
+/// or those that it has a connection to (direct.hpp) over that.
 struct progress_address {
-  std::string boot;  ///< the machine, while it is not restarted
-  std::string name;  ///< as drivers/datagrams.hpp has it
+  std::string boot = {};  ///< the machine, while it is not restarted
+  std::string name = {};  ///< as drivers/datagrams.hpp has it
+  bool direct = false;    ///< over the connection; the others say nothing then
 
   friend bool operator==(const progress_address&, const progress_address&) = default;
 };

@@ -102,6 +102,7 @@ void append_latency(std::string& out, const latency_statistics& latency) {
 void append_details(std::string& out, const result_details& details) {
   out += ", \"ombt\": {\"run\": ";
   json::append_string(out, details.run);
+  if (details.answer > 0) out += ", \"answer\": " + std::to_string(details.answer);
   if (details.cut_short) out += ", \"cut_short\": true";
   out += ", \"latency\": ";
   details.latency.append_json(out);
@@ -274,6 +275,7 @@ bool read_details(json::value from, result_details& out, std::string& why) {
     out.run = *text;
   }
   field_reader fields{"results.ombt.", why};
+  fields.count(from, "answer", out.answer);
   fields.flag(from, "cut_short", out.cut_short);
   if (!fields.ok()) return false;
   if (!hdr::sparse_histogram::read_json(from["latency"], out.latency, why)) {

@@ -65,7 +65,10 @@ struct latency_statistics {
 
 /// What native agents add to their results when a native controller asked (messages.hpp).
 struct result_details {
-  std::string run;                            ///< id of run_test; empty from servers
+  std::string run;  ///< id of run_test; empty from servers
+  /// Of these results and no others of the agent, so that they count once however often they come;
+  /// 0: none. At most largest_count.
+  std::uint64_t answer = 0;
   bool cut_short = false;                     ///< a client's run ended with messages left to send
   hdr::sparse_histogram latency;              ///< of successes, nanoseconds
   std::uint64_t negative_samples = 0;         ///< one-way times below zero: clocks apart
@@ -116,10 +119,10 @@ struct results {
 };
 
 /// Appends the record as ombt's agents send it; details, where given, as a last key "ombt":
-/// {"run", "cut_short" (only if true), "latency": histogram, "negative_samples", "negative_min_ms",
-/// "links": {name: count}, "series": {name: histogram}, "load": {"scheduled", "late", "dropped"},
-/// "ledger": ledger.hpp, "arrivals": arrivals.hpp, "audit": audit.hpp, "site" and "sites":
-/// site_counts.hpp, "intervals": intervals.hpp}.
+/// {"run", "answer" (unless 0), "cut_short" (only if true), "latency": histogram,
+/// "negative_samples", "negative_min_ms", "links": {name: count}, "series": {name: histogram},
+/// "load": {"scheduled", "late", "dropped"}, "ledger": ledger.hpp, "arrivals": arrivals.hpp,
+/// "audit": audit.hpp, "site" and "sites": site_counts.hpp, "intervals": intervals.hpp}.
 void append_results(std::string& out, const results& r, const result_details* details = nullptr);
 
 /// client_result: {"name", "kind", "results"}.

@@ -69,7 +69,7 @@ class series_set {
 /// What the schedules of an open loop asked for.
 struct load_counts {
   std::uint64_t scheduled = 0;  ///< messages whose instant came: sent or dropped
-  std::uint64_t late = 0;       ///< of them sent more than late_after behind it
+  std::uint64_t late = 0;       ///< of them sent more than late_after behind it, whatever was why
   std::uint64_t dropped = 0;    ///< of them not sent at all: too late for it
 
   void merge(const load_counts& other) noexcept;

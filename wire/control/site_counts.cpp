@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "wire/control/site_counts.hpp"
 
-#include "wire/control/link_counts.hpp"
+#include "wire/control/field_reader.hpp"
 
 #include <algorithm>
 
 namespace ombt::wire::control {
 
 bool is_site(std::string_view name) noexcept {
-  return name.size() <= site_limit && json::is_utf8(name) &&
-         std::none_of(name.begin(), name.end(),
-                      [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+  return name.size() <= site_limit && json::is_utf8(name) && is_printable(name);
 }
 
 site_counts::entry& site_counts::at(std::string_view site) {

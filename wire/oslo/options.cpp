@@ -96,8 +96,10 @@ void apply_query(options_file& into, const transport_url& url) {
 
 }  // namespace
 
-options_file options_file::parse(std::string_view text, std::string_view name) {
+options_file options_file::parse(std::string_view text, std::string_view name,
+                                 const default_options& unset) {
   options_file out;
+  out.defaults = unset;
   const std::vector<ini_assignment> assignments = parse_ini(text, name);
   const auto where = [&](const ini_assignment& at) {
     return printable(name) + ":" + std::to_string(at.line);
@@ -137,7 +139,7 @@ options_file options_file::parse(std::string_view text, std::string_view name) {
   return out;
 }
 
-options_file options_file::load(const std::string& path) {
+options_file options_file::load(const std::string& path, const default_options& unset) {
   errno = 0;
   std::ifstream file{path, std::ios::binary};
   std::string text;
@@ -152,7 +154,7 @@ options_file options_file::load(const std::string& path) {
     throw configuration_error(printable(path) +
                               ": cannot be read: " + std::strerror(errno != 0 ? errno : EIO));
   }
-  return parse(text, path);
+  return parse(text, path, unset);
 }
 
 messaging_options make_messaging_options(const options_file& file, std::string_view url) {

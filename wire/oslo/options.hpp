@@ -118,9 +118,11 @@ struct options_file {
   /// substitution ($name) is an error, as are rabbit_options of oslo.messaging 14.7 and later
   /// unless they are switched off. Throws configuration_error ("FILE:LINE: …", or "FILE: …" if it
   /// cannot be read).
-  static options_file load(const std::string& path);
+  /// What it does not set in [DEFAULT] is as in `unset` (oslo_messaging.set_transport_defaults).
+  static options_file load(const std::string& path, const default_options& unset = {});
   /// The same from text; name stands for the file in errors.
-  static options_file parse(std::string_view text, std::string_view name);
+  static options_file parse(std::string_view text, std::string_view name,
+                            const default_options& unset = {});
 };
 
 /// Joins a file's settings with a URL and its query (which overrides the section of its driver). An

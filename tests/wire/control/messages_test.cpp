@@ -265,6 +265,15 @@ TEST_CASE("what is rendered is read back") {
   CHECK(request.parameters.detail == 1);
   CHECK(request.parameters.progress == parameters.progress);
   CHECK(request.reply_to == controller);
+
+  parameters.progress = progress_address{};
+  parameters.progress->direct = true;
+  out.clear();
+  append_run_test_args(out, test_kind::call, parameters, controller);
+  CHECK(out.find(R"("progress": {"direct": true})") != std::string::npos);
+  const document over_connection{out};
+  REQUIRE(read_run_test_args(over_connection.root, request, why));
+  CHECK(request.parameters.progress == parameters.progress);
 }
 
 TEST_CASE(
@@ -331,6 +340,10 @@ TEST_CASE("arguments that nobody sane sends are refused with a reason") {
        "kwargs.ombt.progress.name is missing"},
       {run(R"({"count": 1, "ombt": {"run": "r", "progress": {"boot": "", "name": "n"}}})"),
        "kwargs.ombt.progress.boot is empty"},
+      {run(R"({"count": 1, "ombt": {"run": "r", "progress": {"direct": false}}})"),
+       "kwargs.ombt.progress.boot is missing"},
+      {run(R"({"count": 1, "ombt": {"run": "r", "progress": {"direct": 1}}})"),
+       "kwargs.ombt.progress.direct is neither true nor false"},
       {R"({"test": "test_call", "kwargs": {"count": 1}})", "reply_addr is missing"},
       {R"({"test": "test_call", "kwargs": {"count": 1}, "reply_addr": "here"})",
        "reply_addr is no"},

@@ -85,6 +85,7 @@ TEST_CASE("a record survives the wire, with and without details") {
   const auto r = example();
   result_details details;
   details.run = "0123-1";
+  details.answer = 9'007'199'254'740'992;
   details.cut_short = true;
   for (std::uint64_t i = 1; i < 300; ++i) details.latency.record(i * i * 1'000);
   details.links = {1, 2, 3, 4, 5, 6, 7, 8};
@@ -100,6 +101,7 @@ TEST_CASE("a record survives the wire, with and without details") {
   CHECK(request.kind == agent_kind::rpc_server);
   REQUIRE(request.has_details);
   CHECK(request.details.run == "0123-1");
+  CHECK(request.details.answer == 9'007'199'254'740'992);
   CHECK(request.details.cut_short);
   CHECK(request.details.latency.totals().count == 299);
   CHECK(request.details.links == link_counts{1, 2, 3, 4, 5, 6, 7, 8});
@@ -250,6 +252,8 @@ TEST_CASE("a record that nobody sane sends is refused with a reason") {
       {R"({"ombt": 1})", "results.ombt"},
       {R"({"ombt": {}})", "results.ombt.latency"},
       {R"({"ombt": {"run": 5}})", "results.ombt.run"},
+      {R"({"ombt": {"answer": -1}})", "answer is no count"},
+      {R"({"ombt": {"answer": "1"}})", "answer is no count"},
       {R"({"ombt": {"latency": )" + histogram + R"(, "links": 5}})", "ombt.links is no object"},
       {R"({"ombt": {"latency": )" + histogram + R"(, "links": {"late_replies": -1}}})",
        "late_replies is no count"},
