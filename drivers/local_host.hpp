@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Which addresses of this machine a host name of a bus means. Owns nothing; asks the resolver and
-// the interfaces. Any thread.
+// This machine: its name, its boot, and which of its addresses a host name of a bus means. Owns
+// nothing; asks the kernel, the resolver and the interfaces. Any thread.
 
 #include <array>
 #include <cstdint>
@@ -9,6 +9,12 @@
 #include <vector>
 
 namespace ombt::drivers {
+
+/// As gethostname has it, else "localhost".
+std::string host_name();
+/// /proc/sys/kernel/random/boot_id, read once; empty where there is none. Two processes share a
+/// CLOCK_MONOTONIC where it is the same, which a host name can't tell.
+const std::string& boot_id();
 
 /// An IP address in network order; IPv4 as ::ffff:a.b.c.d.
 using ip_address = std::array<std::uint8_t, 16>;

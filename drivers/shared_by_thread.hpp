@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 // What the transports of one I/O thread share, whichever driver they are of: settings derived once,
-// the connections of topology shared:N, the mark on a reader whose views are in use. One thread.
+// the connections of topology shared:N, messages for reuse, the mark on a reader whose views are in
+// use. One thread.
 
 #include "drivers/transport.hpp"
 
@@ -56,6 +57,26 @@ class connection_rings {
     std::size_t next = 0;
   };
   std::map<const Settings*, ring> rings_;
+};
+
+/// Messages for reuse, whose strings keep their capacity: as many as are in work at once on a
+/// thread, not as many as each of its transports ever had.
+template <class Op>
+class spare_messages {
+ public:
+  static constexpr std::size_t most = 256;
+
+  std::unique_ptr<Op> take() {
+    if (spare_.empty()) return std::make_unique<Op>();
+    auto op = std::move(spare_.back());
+    spare_.pop_back();
+    return op;
+  }
+  bool has_room() const noexcept { return spare_.size() < most; }
+  void give(std::unique_ptr<Op> op) { spare_.push_back(std::move(op)); }
+
+ private:
+  std::vector<std::unique_ptr<Op>> spare_;
 };
 
 /// Marks a thread's reader as in use while a callback holds views of it.

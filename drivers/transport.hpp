@@ -55,6 +55,9 @@ struct call_options {
   /// Seconds without a call-monitor heartbeat after which the call fails; unset: no monitor.
   std::optional<double> call_monitor_timeout;
   int retry = -1;  ///< reconnect attempts while sending; -1: for ever
+  /// A call that the bus gives back, as no queue or receiver is there for it, ends at once in
+  /// message_undeliverable, and does not wait for its time to be over. Source: TransportOptions.
+  bool at_least_once = false;
 };
 
 /// A request as its caller gives it; views must live until call()/cast() returns.
@@ -195,9 +198,19 @@ struct transport_settings {
   wire::oslo::messaging_options messaging;
   drivers::topology topology;
   std::string program = "ombt-agent";  ///< in connection_name and client properties
+  /// What is longest waited between two attempts to connect, where it is less than oslo.messaging
+  /// would wait.
+  std::optional<duration> longest_wait;
   /// Nobody else uses the topics that it is for. What oslo.messaging would leave of them on a
   /// RabbitMQ is deleted at the end: notification queues, and fanout exchanges that nobody bound.
   bool own_topic = false;
+  /// This machine's addresses that connections begin at, in turn; empty: the kernel's choice.
+  std::vector<std::string> bind_addresses = {};
+
+  /// Where the connection begins that is made at that turn.
+  std::string bind_address(std::size_t turn) const {
+    return bind_addresses.empty() ? std::string() : bind_addresses[turn % bind_addresses.size()];
+  }
 };
 
 /// Counters of a transport, all since it was made.

@@ -155,7 +155,7 @@ void connection::connect() {
       [this](std::unique_ptr<io::stream> stream, error_code error, const std::string& detail) {
         on_connected(std::move(stream), error, detail);
       },
-      settings_->tls_name);
+      settings_->tls_name, settings_->source->bind_address(context_.pacer().turn()));
 }
 
 void connection::on_connected(std::unique_ptr<io::stream> stream, error_code error,
@@ -332,7 +332,7 @@ void connection::lost(error_code error, std::string_view words) {
 void connection::retry_later() {
   const auto& o = settings_->options();
   state_ = state::backing_off;
-  set_timer(wait_, back_off_timer);
+  set_timer(std::min(wait_, settings_->source->longest_wait.value_or(wait_)), back_off_timer);
   const int factor = std::max(o.connection_retry_backoff, 1);
   wait_ = std::min<duration>(std::min<duration>(wait_, std::chrono::hours{1}) * factor,
                              seconds{o.connection_retry_interval_max});

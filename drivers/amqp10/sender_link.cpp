@@ -183,7 +183,7 @@ void sender_link::take_back(send_op& op) {
                                   [&op](const auto& one) { return one.get() == &op; });
   if (found == waiting_.end()) return;
   auto gone = std::move(*found);
-  waiting_.erase(found);
+  waiting_.erase_if([](const auto& one) { return one == nullptr; });
   all_.recycle(std::move(gone));
 }
 
@@ -196,9 +196,7 @@ void sender_link::go_on() {
       return;
     }
     if (all_.connection_->is_full(link_)) return;
-    auto op = std::move(waiting_.front());
-    waiting_.pop_front();
-    transmit(std::move(op));
+    transmit(waiting_.pop_front());
   }
 }
 
@@ -347,6 +345,9 @@ void sender_link::on_updated(const amqp::event::updated& e) {
   const bool again =
       how.what == kind::released ||
       (how.what == kind::modified && !how.delivery_failed && !how.undeliverable_here);
+  if (again && mine->at_least_once) {
+    return all_.over(std::move(mine), errc::message_undeliverable, words);
+  }
   if (again) return retry_later(std::move(mine), words);
   if (how.what == kind::modified) {
     words += how.delivery_failed ? " (delivery failed)" : "";

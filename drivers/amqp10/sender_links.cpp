@@ -9,9 +9,7 @@ namespace {
 
 using std::chrono::seconds;
 
-/// Messages kept for reuse (a server may send as many replies at once as it has slots), and the
-/// largest body of one.
-constexpr std::size_t spare_ops = 64;
+/// The largest body of a message that is kept for reuse.
 constexpr std::size_t spare_body = 4096;
 /// Messages of a link whose outcomes are waited for; above, those that were answered are settled
 /// without, for a bus that never says any.
@@ -21,22 +19,21 @@ constexpr std::size_t most_awaited = 1000;
 
 sender_links::sender_links(io::context& in, thread_state& thread,
                            std::shared_ptr<const settings> with, std::shared_ptr<monitor> told)
-    : context_(in), thread_(thread), settings_(std::move(with)), monitor_(std::move(told)) {}
+    : context_(in),
+      thread_(thread),
+      settings_(std::move(with)),
+      monitor_(std::move(told)),
+      spare_(in.local<spare_messages<send_op>>()) {}
 
 sender_links::~sender_links() {
   context_.forget(*this);
   context_.cancel_timer(purge_);
 }
 
-std::unique_ptr<send_op> sender_links::prepare() {
-  if (spare_.empty()) return std::make_unique<send_op>();
-  auto op = std::move(spare_.back());
-  spare_.pop_back();
-  return op;
-}
+std::unique_ptr<send_op> sender_links::prepare() { return spare_.take(); }
 
 void sender_links::recycle(std::unique_ptr<send_op> op) {
-  if (!op || spare_.size() >= spare_ops) return;
+  if (!op || !spare_.has_room()) return;
   if (op->body.capacity() > spare_body) op->body = {};
   op->told = nullptr;
   op->body.clear();
@@ -44,11 +41,12 @@ void sender_links::recycle(std::unique_ptr<send_op> op) {
   op->ttl.reset();
   op->limit = time_point::max();
   op->retry = -1;
+  op->at_least_once = false;
   op->at = send_op::stage::prepared;
   op->on = nullptr;
   op->error = {};
   op->detail.clear();
-  spare_.push_back(std::move(op));
+  spare_.give(std::move(op));
 }
 
 void sender_links::submit(std::unique_ptr<send_op> op, const destination& to) {
@@ -132,7 +130,7 @@ void sender_links::down(const trouble& why) {
   }
   connection_.reset();
   // Links without anything to send are not attached again.
-  boost::unordered::erase_if(links_, [](const auto& entry) { return entry.second->is_idle(); });
+  std::erase_if(links_, [](const auto& entry) { return entry.second->is_idle(); });
 }
 
 void sender_links::go_on() {
@@ -141,7 +139,7 @@ void sender_links::go_on() {
 
 /// Closes links that were not used since the last look.
 void sender_links::on_timer(std::uint64_t) {
-  boost::unordered::erase_if(links_, [](const auto& entry) {
+  std::erase_if(links_, [](const auto& entry) {
     return !std::exchange(entry.second->used, false) && entry.second->is_idle();
   });
   const auto idle = seconds{settings_->options().default_sender_link_timeout};

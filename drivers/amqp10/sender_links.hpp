@@ -12,6 +12,7 @@
 //   sent         | accepted                               | done
 //   sent         | released, modified without flags       | waiting for link_retry_delay, and with
 //                |                                        | it what comes later; or no retry left
+//   sent         | the same, and at_least_once            | failed: message_undeliverable
 //   sent         | rejected, modified, settled without    | failed with the peer's words
 //   sent         | link or connection lost                | failed
 //   sent         | answered, and any outcome              | done; nobody is told
@@ -26,14 +27,14 @@
 #include "drivers/amqp10/connection.hpp"
 #include "drivers/amqp10/settings.hpp"
 #include "drivers/amqp10/thread_state.hpp"
+#include "drivers/shared_by_thread.hpp"
+#include "drivers/short_queue.hpp"
 
-#include <boost/unordered/unordered_flat_map.hpp>
-
-#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 namespace ombt::drivers::amqp10 {
@@ -64,6 +65,7 @@ struct send_op {
   std::optional<std::chrono::milliseconds> ttl;
   time_point limit = time_point::max();  ///< it is not sent later
   int retry = -1;                        ///< attempts that may still fail; -1: any number
+  bool at_least_once = false;            ///< given back, it ends at once
   wire::oslo::hex_id msg_id{};           ///< of a call, a new one each time it is sent
 
   // Of the link
@@ -132,19 +134,17 @@ class sender_links final : private io::flushable, private timer_target {
   thread_state& thread_;
   std::shared_ptr<const settings> settings_;
   std::shared_ptr<monitor> monitor_;
+  spare_messages<send_op>& spare_;  ///< of the thread
   // Of the connection, while it is ready
   std::shared_ptr<connection> connection_;
   connection_user* by_ = nullptr;
   const wire::oslo::amqp10_addresser* addresser_ = nullptr;
   std::string reply_address_;
 
-  // Boost's own hash takes a byte at a time.
-  boost::unordered_flat_map<std::string, std::unique_ptr<sender_link>, std::hash<std::string>>
-      links_;
+  std::unordered_map<std::string, std::unique_ptr<sender_link>> links_;
   std::string key_;  ///< scratch
   std::vector<std::unique_ptr<send_op>> over_;
   std::vector<std::unique_ptr<send_op>> told_;  ///< empty: over_'s next room
-  std::vector<std::unique_ptr<send_op>> spare_;
   std::shared_ptr<int> alive_ = std::make_shared<int>();
   loop::timer_id purge_ = 0;
 };
@@ -201,9 +201,9 @@ class sender_link final : private link_user, private timer_target {
   std::string address_;  ///< on this connection
   std::string trouble_;  ///< what the peer said last of the link
   amqp::link link_;
-  std::deque<std::unique_ptr<send_op>> waiting_;
+  short_queue<std::unique_ptr<send_op>> waiting_;
   std::vector<std::unique_ptr<send_op>> sent_;  ///< unsettled
-  std::deque<kept_message> kept_;
+  short_queue<kept_message> kept_;
   std::size_t kept_bytes_ = 0;
   std::uint64_t tags_ = 0;
   loop::timer_id attach_timer_ = 0;  ///< attaches again

@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <cctype>
-#include <cstring>
 #include <utility>
 
 namespace ombt::drivers::amqp10 {
@@ -24,16 +23,6 @@ constexpr const char* notify_name = "Notify";
 
 }  // namespace
 
-std::size_t amqp10_transport::id_hash::operator()(const wire::oslo::hex_id& id) const noexcept {
-  // Random digits: a multiplication spreads the ASCII bytes' entropy over the word.
-  std::uint64_t a;
-  std::uint64_t b;
-  std::memcpy(&a, id.data(), sizeof a);
-  std::memcpy(&b, id.data() + 16, sizeof b);
-  a = (a ^ (b * 0x9e3779b97f4a7c15U)) * 0xff51afd7ed558ccdU;
-  return static_cast<std::size_t>(a ^ (a >> 32));
-}
-
 amqp10_transport::amqp10_transport(loop& on, std::shared_ptr<const transport_settings> with)
     : loop_(on),
       context_(on.context()),
@@ -46,6 +35,7 @@ amqp10_transport::amqp10_transport(loop& on, std::shared_ptr<const transport_set
 
 amqp10_transport::~amqp10_transport() {
   if (!answering_.empty()) close_links();
+  for (const handle which : operations_.in_flight()) forget_name(*operations_.find(which));
   context_.cancel_timer(look_);
   for (auto* l : listeners_) l->orphan();
   replies_.close();
@@ -101,6 +91,7 @@ void amqp10_transport::call(const target& to, const request_message& request,
   }
   auto op = sends_.prepare();
   op->kind = message_kind::call;
+  op->at_least_once = options.at_least_once;
   op->ttl = std::chrono::ceil<milliseconds>(options.timeout);
   op->limit = limit;
   wire::oslo::request r;
@@ -170,7 +161,7 @@ void amqp10_transport::on_sending(send_op& op) {
   forget_name(*mine);
   mine->msg_id = op.msg_id = wire::oslo::make_hex_id();
   mine->named = true;
-  calls_.emplace(mine->msg_id, op.tag);
+  thread_.calls.enter(mine->msg_id, this, op.tag);
 }
 
 void amqp10_transport::on_sent(std::unique_ptr<send_op> op) {
@@ -186,7 +177,7 @@ void amqp10_transport::on_sent(std::unique_ptr<send_op> op) {
 }
 
 void amqp10_transport::forget_name(operation& op) {
-  if (std::exchange(op.named, false)) calls_.erase(op.msg_id);
+  if (std::exchange(op.named, false)) thread_.calls.forget(op.msg_id);
 }
 
 void amqp10_transport::finish(handle which, const outcome& result) {
@@ -289,17 +280,14 @@ amqp::outcome amqp10_transport::read_reply(const amqp::event::delivered& e) {
     monitor_->last_error = connection_->with_address("a reply that is no message");
     return how;
   }
-  wire::oslo::hex_id id{};
-  const bool fits = m.correlation_id.size() == id.size();
-  if (fits) std::copy(m.correlation_id.begin(), m.correlation_id.end(), id.begin());
-  const auto found = fits ? calls_.find(id) : calls_.end();
-  if (found == calls_.end()) {
+  const handle found = thread_.calls.find(m.correlation_id, this);
+  if (found == 0) {
     ++monitor_->counters.late_replies;
     how = simply(amqp::outcome::kind::modified);
     how.delivery_failed = how.undeliverable_here = true;
     return how;
   }
-  replied_ = found->second;
+  replied_ = found;
   if (m.kind == kind::none) {
     reply_ = reply_kind::heartbeat;
   } else if (m.kind == kind::other || thread_.reader.read(m.body)) {

@@ -32,8 +32,6 @@
 #include "drivers/operations.hpp"
 #include "drivers/transport.hpp"
 
-#include <boost/unordered/unordered_flat_map.hpp>
-
 #include <functional>
 #include <memory>
 #include <optional>
@@ -94,11 +92,8 @@ class amqp10_transport final : public drivers::transport,
     const char* name = "";       ///< of the kind, for words
     std::string_view refused;    ///< why it is never sent
     bool is_call = false;
-    bool named = false;      ///< msg_id is in calls_
+    bool named = false;      ///< msg_id is in the thread's table of calls
     bool own_limit = false;  ///< the limit is the caller's, not an option's
-  };
-  struct id_hash {
-    std::size_t operator()(const wire::oslo::hex_id& id) const noexcept;
   };
 
   handle start(completion& done, std::uint64_t tag, const char* name, time_point limit,
@@ -138,7 +133,6 @@ class amqp10_transport final : public drivers::transport,
   reply_link replies_;
   sender_links sends_;
   operation_table<operation> operations_;
-  boost::unordered_flat_map<wire::oslo::hex_id, handle, id_hash> calls_;
   handle replied_ = 0;  ///< whom the reply just read is for
   reply_kind reply_ = reply_kind::unknown;
   std::vector<amqp10_listener*> listeners_;

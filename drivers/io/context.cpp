@@ -37,6 +37,7 @@ void setup_pacer::admit() {
     auto [mine, go] = std::move(waiting_.front());
     waiting_.pop_front();
     holders_.push_back(mine);
+    ++turn_;
     go();
   }
 }

@@ -44,6 +44,8 @@ class setup_pacer {
   ticket acquire(std::function<void()> go);
   /// Gives back a place, or leaves the queue. Ticket 0 is ignored.
   void release(ticket t);
+  /// Places given so far, which tells one set-up from the next.
+  std::size_t turn() const noexcept { return turn_; }
   /// Admits nobody any more.
   void shut();
 
@@ -51,6 +53,7 @@ class setup_pacer {
   void admit();
   std::size_t limit_;
   ticket next_ = 1;
+  std::size_t turn_ = 0;
   std::vector<ticket> holders_;
   std::deque<std::pair<ticket, std::function<void()>>> waiting_;
 };

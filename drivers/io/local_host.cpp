@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "drivers/local_host.hpp"
 
+#include <climits>
+
 #include <algorithm>
 #include <cstring>
+#include <fstream>
 #include <ifaddrs.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <optional>
 #include <sys/socket.h>
+#include <unistd.h>
 
 namespace ombt::drivers {
 namespace {
@@ -44,6 +48,22 @@ std::vector<ip_address> own_addresses() {
 }
 
 }  // namespace
+
+std::string host_name() {
+  char name[HOST_NAME_MAX + 1] = {};
+  if (::gethostname(name, sizeof name - 1) != 0 || name[0] == '\0') return "localhost";
+  return name;
+}
+
+const std::string& boot_id() {
+  static const std::string id = [] {
+    std::string line;
+    std::ifstream file("/proc/sys/kernel/random/boot_id");
+    std::getline(file, line);
+    return line;
+  }();
+  return id;
+}
 
 std::vector<ip_address> local_addresses_of(const std::string& host) {
   std::vector<ip_address> out;

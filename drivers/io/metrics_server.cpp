@@ -159,8 +159,10 @@ std::string metrics_server::listen(const listen_address& at, std::string_view op
         if (!owner || owner->connections >= most_connections) return;  // closed at once
         const auto socket = stream->release();
         if (!socket) return;
+        const bool v6 = socket->protocol.family() == asio_tcp::v6().family();
         std::make_shared<state::connection>(
-            owner, asio_tcp::socket(owner->on.asio(), socket->protocol, socket->descriptor))
+            owner, asio_tcp::socket(owner->on.asio(), v6 ? asio_tcp::v6() : asio_tcp::v4(),
+                                    socket->descriptor))
             ->read();
       });
   const bool v6 = at.host.find(':') != std::string::npos;

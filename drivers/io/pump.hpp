@@ -46,7 +46,14 @@ class pump final : public flushable, public std::enable_shared_from_this<pump<En
   /// Ends it all; nothing of the owner is called afterwards.
   void close() {
     stopped_ = true;
-    stream_->close();
+    if (stream_) stream_->close();
+  }
+  /// Says to the peer that nothing more comes; its bytes still do.
+  void end_writing() { stream_->end_writing(); }
+  /// Ends it as close() does, but for the stream. From an owner's on_bytes().
+  std::unique_ptr<stream> take_stream() {
+    stopped_ = true;
+    return std::move(stream_);
   }
 
   void flush() override {
@@ -77,7 +84,7 @@ class pump final : public flushable, public std::enable_shared_from_this<pump<En
   }
 
  private:
-  using socket = asio::ip::tcp::socket;
+  using socket = stream::socket_type;
 
   static socket::wait_type side_of(io_status what) {
     return what == io_status::want_write ? socket::wait_write : socket::wait_read;

@@ -3,6 +3,8 @@
 
 #include "wire/configuration_error.hpp"
 
+#include "drivers/io/psk.hpp"
+
 #include <boost/asio/error.hpp>
 #include <boost/asio/ip/address.hpp>
 #include <openssl/err.h>
@@ -178,20 +180,40 @@ int send_quietly(BIO* bio, const char* bytes, int size) {
   return static_cast<int>(n);
 }
 
+using read_function = int (*)(BIO*, char*, int);
+
 /// OpenSSL's socket, but a peer that is gone is an error there and not a SIGPIPE.
-const BIO_METHOD* quiet_socket() {
-  static const BIO_METHOD* const made = [] {
-    BIO_METHOD* const method = BIO_meth_new(BIO_TYPE_SOCKET, "socket without SIGPIPE");
-    const BIO_METHOD* const plain = BIO_s_socket();
-    BIO_meth_set_write(method, send_quietly);
-    BIO_meth_set_read(method, BIO_meth_get_read(plain));
-    BIO_meth_set_puts(method, BIO_meth_get_puts(plain));
-    BIO_meth_set_ctrl(method, BIO_meth_get_ctrl(plain));
-    BIO_meth_set_create(method, BIO_meth_get_create(plain));
-    BIO_meth_set_destroy(method, BIO_meth_get_destroy(plain));
-    return method;
-  }();
-  return made;
+const BIO_METHOD* make_quiet_socket(read_function read) {
+  BIO_METHOD* const method = BIO_meth_new(BIO_TYPE_SOCKET, "socket without SIGPIPE");
+  const BIO_METHOD* const plain = BIO_s_socket();
+  BIO_meth_set_write(method, send_quietly);
+  BIO_meth_set_read(method, read);
+  BIO_meth_set_puts(method, BIO_meth_get_puts(plain));
+  BIO_meth_set_ctrl(method, BIO_meth_get_ctrl(plain));
+  BIO_meth_set_create(method, BIO_meth_get_create(plain));
+  BIO_meth_set_destroy(method, BIO_meth_get_destroy(plain));
+  return method;
+}
+
+/// The end of the file where a peer has sent too much in its handshake.
+int receive_little(BIO* bio, char* into, int size) {
+  static const read_function plain = BIO_meth_get_read(BIO_s_socket());
+  if (BIO_get_app_data(bio) != nullptr) {
+    const std::uint64_t had = BIO_number_read(bio);
+    if (had >= psk_settings::unproven_limit) {
+      BIO_clear_retry_flags(bio);
+      return 0;
+    }
+    size = static_cast<int>(std::min<std::uint64_t>(static_cast<std::uint64_t>(size),
+                                                    psk_settings::unproven_limit - had));
+  }
+  return plain(bio, into, size);
+}
+
+const BIO_METHOD* quiet_socket(bool limited) {
+  static const BIO_METHOD* const free = make_quiet_socket(BIO_meth_get_read(BIO_s_socket()));
+  static const BIO_METHOD* const little = make_quiet_socket(receive_little);
+  return limited ? little : free;
 }
 
 /// What SSL_ERROR_SSL means.
@@ -223,6 +245,13 @@ const boost::system::error_category& tls_category() noexcept {
   return instance;
 }
 
+bool is_wrong_key(const error_code& error) noexcept {
+  if (error.category() != tls_category() || error.value() < 0) return false;
+  const int reason = ERR_GET_REASON(static_cast<unsigned long>(error.value()));
+  return reason == SSL_R_BINDER_DOES_NOT_VERIFY ||
+         reason == SSL_AD_REASON_OFFSET + SSL_AD_ILLEGAL_PARAMETER;
+}
+
 void tls_settings::free_context::operator()(ssl_ctx_st* context) const noexcept {
   SSL_CTX_free(context);
 }
@@ -241,18 +270,24 @@ tls_settings::tls_settings(const wishes& w)
   if (!w.cert_file.empty()) load_certificate(context, w);
 }
 
-stream::stream(asio::ip::tcp::socket socket) : socket_(std::move(socket)) {
-  error_code ignored;
-  socket_.non_blocking(true, ignored);
-  socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
+stream::stream(socket_type socket) : socket_(std::move(socket)) { prepare(); }
+
+stream::stream(asio::io_context& on, const loose_socket& socket) : socket_(on) {
+  error_code error;
+  socket_.assign(socket.protocol, socket.descriptor, error);
+  if (error) ::close(socket.descriptor);  // reading will say so
+  prepare();
 }
 
-stream::stream(asio::io_context& on, const loose_socket& socket)
-    : stream(asio::ip::tcp::socket(on, socket.protocol, socket.descriptor)) {}
+void stream::prepare() noexcept {
+  error_code ignored;
+  socket_.non_blocking(true, ignored);
+  socket_.set_option(asio::ip::tcp::no_delay(true), ignored);  // of a Unix socket refused
+}
 
 std::optional<loose_socket> stream::release() {
   error_code error;
-  const asio::ip::tcp protocol = socket_.local_endpoint(error).protocol();
+  const asio::generic::stream_protocol protocol = socket_.local_endpoint(error).protocol();
   if (error) return std::nullopt;
   const int descriptor = socket_.release(error);
   if (error) return std::nullopt;
@@ -261,11 +296,24 @@ std::optional<loose_socket> stream::release() {
 
 stream::~stream() { close(); }
 
-void stream::start_tls(const tls_settings& settings, const std::string& host) {
-  tls_ = SSL_new(settings.context_.get());
-  BIO* const bio = BIO_new(quiet_socket());
+void stream::set_tls(ssl_ctx_st* context, bool limited) {
+  tls_ = SSL_new(context);
+  BIO* const bio = BIO_new(quiet_socket(limited));
   BIO_set_fd(bio, static_cast<int>(socket_.native_handle()), BIO_NOCLOSE);
+  BIO_set_app_data(bio, tls_);  // in the handshake
   SSL_set_bio(tls_, bio, bio);
+}
+
+void stream::start_tls(const psk_settings& settings, bool server) {
+  set_tls(settings.context_, true);
+  if (server) return SSL_set_accept_state(tls_);
+  SSL_set_connect_state(tls_);
+  // No authority is trusted: who comes with a certificate instead of the key is refused.
+  SSL_set_verify(tls_, SSL_VERIFY_PEER, nullptr);
+}
+
+void stream::start_tls(const tls_settings& settings, const std::string& host) {
+  set_tls(settings.context_.get(), false);
   SSL_set_connect_state(tls_);
   error_code no_address;
   asio::ip::make_address(host, no_address);
@@ -280,7 +328,9 @@ void stream::start_tls(const tls_settings& settings, const std::string& host) {
 io_result stream::handshake() {
   errno = 0;
   ERR_clear_error();
-  return tls_result(SSL_do_handshake(tls_));
+  const io_result r = tls_result(SSL_do_handshake(tls_));
+  if (r.status == io_status::done) BIO_set_app_data(SSL_get_rbio(tls_), nullptr);
+  return r;
 }
 
 io_result stream::tls_result(int outcome) {
@@ -333,6 +383,13 @@ io_result stream::write_some(std::span<const char> from) {
 }
 
 bool stream::has_pending() const noexcept { return tls_ != nullptr && SSL_pending(tls_) > 0; }
+
+void stream::end_writing() noexcept {
+  if (tls_ != nullptr && SSL_is_init_finished(tls_)) SSL_shutdown(tls_);
+  ERR_clear_error();
+  error_code ignored;
+  socket_.shutdown(socket_type::shutdown_send, ignored);
+}
 
 void stream::close() noexcept {
   if (tls_ != nullptr) {

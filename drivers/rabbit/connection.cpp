@@ -155,7 +155,8 @@ void connection::connect() {
       host().host, host().port, settings_->tls.get(),
       [this](std::unique_ptr<io::stream> stream, error_code error, const std::string& detail) {
         on_connected(std::move(stream), error, detail);
-      });
+      },
+      {}, settings_->source->bind_address(context_.pacer().turn()));
 }
 
 void connection::on_connected(std::unique_ptr<io::stream> stream, error_code error,
@@ -281,7 +282,7 @@ duration connection::next_wait() const {
 
 void connection::retry_later(duration wait) {
   state_ = state::backing_off;
-  set_timer(wait, back_off_timer);
+  set_timer(std::min(wait, settings_->source->longest_wait.value_or(wait)), back_off_timer);
 }
 
 void connection::tell_users(const trouble& why) {

@@ -11,25 +11,19 @@ namespace {
 
 /// Bodies and strings above this are given back to the allocator after their message.
 constexpr std::size_t kept_body = 4096;
-/// Messages kept for reuse; more than a pool has links is no use.
-constexpr std::size_t kept_ops = 4;
 
 }  // namespace
 
-send_pool::send_pool(std::shared_ptr<const settings> with, connection_source source)
-    : settings_(std::move(with)), source_(std::move(source)) {}
+send_pool::send_pool(std::shared_ptr<const settings> with, spare_messages<send_op>& spare,
+                     connection_source source)
+    : settings_(std::move(with)), spare_(spare), source_(std::move(source)) {}
 
 send_pool::~send_pool() = default;
 
-std::unique_ptr<send_op> send_pool::prepare() {
-  if (spare_.empty()) return std::make_unique<send_op>();
-  auto op = std::move(spare_.back());
-  spare_.pop_back();
-  return op;
-}
+std::unique_ptr<send_op> send_pool::prepare() { return spare_.take(); }
 
 void send_pool::recycle(std::unique_ptr<send_op> op) {
-  if (!op || spare_.size() >= kept_ops) return;
+  if (!op || !spare_.has_room()) return;
   if (op->body.capacity() > kept_body) op->body = {};
   op->told = nullptr;
   op->exchange.clear();
@@ -37,8 +31,9 @@ void send_pool::recycle(std::unique_ptr<send_op> op) {
   op->body.clear();
   op->expiration.clear();
   op->retry = -1;
+  op->mandatory = false;
   op->at = send_op::stage::waiting;
-  spare_.push_back(std::move(op));
+  spare_.give(std::move(op));
 }
 
 void send_pool::submit(std::unique_ptr<send_op> op) {
@@ -59,11 +54,11 @@ void send_pool::submit(std::unique_ptr<send_op> op) {
 void send_pool::abandon(send_op& op) {
   op.told = nullptr;
   // A message in the queue is dropped now; one on a link when the link gets to it.
-  std::erase_if(waiting_, [&op](const auto& one) { return one.get() == &op; });
+  waiting_.erase_if([&op](const auto& one) { return one.get() == &op; });
 }
 
 void send_pool::abandon_all(const send_owner& owner) {
-  std::erase_if(waiting_, [&owner](const auto& one) { return one->told == &owner; });
+  waiting_.erase_if([&owner](const auto& one) { return one->told == &owner; });
   for (const auto& link : links_) {
     if (link->op() != nullptr && link->op()->told == &owner) link->op()->told = nullptr;
   }
@@ -123,9 +118,7 @@ void send_pool::finished(send_link& link, std::unique_ptr<send_op> op, const sen
 }
 
 void send_pool::serve_next(send_link& link) {
-  auto next = std::move(waiting_.front());
-  waiting_.pop_front();
-  link.start(std::move(next));
+  link.start(waiting_.pop_front());
 }
 
 void send_pool::expire() {
@@ -288,8 +281,8 @@ void send_link::publish() {
   p.priority = 0;
   if (!pool_.settings_->options().kombu_compression.empty()) p.compression = "application/x-gzip";
   if (!op_->expiration.empty()) p.expiration = op_->expiration;
-  const bool mandatory =
-      op_->what == send_op::kind::direct && pool_.settings_->options().direct_mandatory_flag;
+  const bool mandatory = op_->mandatory || (op_->what == send_op::kind::direct &&
+                                            pool_.settings_->options().direct_mandatory_flag);
   returned_ = false;
   op_->at = send_op::stage::published;
   delivery_tag_ =

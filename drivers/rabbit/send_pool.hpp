@@ -22,9 +22,10 @@
 // Source: _drivers/pool.py, impl_rabbit._ensure_publishing, _publish*, *_send.
 
 #include "drivers/rabbit/connection.hpp"
+#include "drivers/shared_by_thread.hpp"
+#include "drivers/short_queue.hpp"
 
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -48,6 +49,7 @@ struct send_op {
   std::string expiration;  ///< decimal milliseconds, empty: none
   int retry = -1;          ///< connection attempts that may fail; -1: any number
   kind what = kind::topic;
+  bool mandatory = false;  ///< it comes back if no queue takes it; of a reply the options say so
   stage at = stage::waiting;
 };
 
@@ -72,7 +74,9 @@ class send_pool {
   /// Makes the connection that a new link is to use.
   using connection_source = std::function<std::shared_ptr<connection>()>;
 
-  send_pool(std::shared_ptr<const settings> with, connection_source source);
+  /// `spare` is the thread's, and must outlive the pool.
+  send_pool(std::shared_ptr<const settings> with, spare_messages<send_op>& spare,
+            connection_source source);
   ~send_pool();
 
   /// Whom to tell when a link loses contact with the bus, inside its callback.
@@ -109,6 +113,7 @@ class send_pool {
   void expire();
 
   std::shared_ptr<const settings> settings_;
+  spare_messages<send_op>& spare_;
   connection_source source_;
   std::function<void()> on_trouble_;
   reach_handler* reaching_ = nullptr;
@@ -118,8 +123,7 @@ class send_pool {
   };
   std::vector<std::unique_ptr<send_link>> links_;
   std::vector<idle> free_;  ///< the back was used last
-  std::deque<std::unique_ptr<send_op>> waiting_;
-  std::vector<std::unique_ptr<send_op>> spare_;
+  short_queue<std::unique_ptr<send_op>> waiting_;
   bool closed_ = false;
 };
 

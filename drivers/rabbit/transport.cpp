@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstring>
 
 namespace ombt::drivers::rabbit {
 namespace {
@@ -23,27 +22,22 @@ void append_milliseconds(std::string& out, duration time) {
 
 }  // namespace
 
-std::size_t rabbit_transport::id_hash::operator()(const wire::oslo::hex_id& id) const noexcept {
-  // Random digits: a multiplication spreads the ASCII bytes' entropy over the word.
-  std::uint64_t a;
-  std::uint64_t b;
-  std::memcpy(&a, id.data(), sizeof a);
-  std::memcpy(&b, id.data() + 16, sizeof b);
-  a = (a ^ (b * 0x9e3779b97f4a7c15U)) * 0xff51afd7ed558ccdU;
-  return static_cast<std::size_t>(a ^ (a >> 32));
-}
-
 rabbit_transport::rabbit_transport(loop& on, std::shared_ptr<const transport_settings> with)
     : loop_(on),
       context_(on.context()),
       thread_(context_.local<thread_state>()),
       settings_(thread_.known_settings.of(std::move(with))),
       monitor_(std::make_shared<monitor>()),
-      sends_(settings_, [this] { return connection_for(connection::purpose::send); }),
+      sends_(settings_, context_.local<spare_messages<send_op>>(),
+             [this] { return connection_for(connection::purpose::send); }),
       operations_(on, *this) {}
 
 rabbit_transport::~rabbit_transport() {
   if (!answering_.empty()) close_links();
+  for (const auto handle : operations_.in_flight()) {
+    const operation& mine = *operations_.find(handle);
+    if (mine.is_call) thread_.calls.forget(mine.msg_id);
+  }
   for (auto* l : listeners_) l->orphan();
 }
 
@@ -77,7 +71,7 @@ void rabbit_transport::call(const target& to, const request_message& request,
   mine.is_call = true;
   mine.msg_id = wire::oslo::make_hex_id();
   mine.monitor_seconds = options.call_monitor_timeout.value_or(0);
-  calls_.emplace(mine.msg_id, handle);
+  thread_.calls.enter(mine.msg_id, this, handle);
   if (!replies_ && !closing_) {
     replies_ = std::make_unique<reply_link>(context_, settings_,
                                             connection_for(connection::purpose::listen),
@@ -90,6 +84,7 @@ void rabbit_transport::call(const target& to, const request_message& request,
   op->routing_key.assign(to.topic);
   if (!to.server.empty()) op->routing_key.append(".").append(to.server);
   append_milliseconds(op->expiration, options.timeout);
+  op->mandatory = options.at_least_once;
   const auto unique = wire::oslo::make_hex_id();
   wire::oslo::request r;
   r.method = request.method;
@@ -184,7 +179,7 @@ void rabbit_transport::watch(std::uint64_t handle) {
 void rabbit_transport::finish(std::uint64_t handle, const outcome& result) {
   operation* mine = operations_.find(handle);
   if (mine == nullptr) return;
-  if (mine->is_call) calls_.erase(mine->msg_id);
+  if (mine->is_call) thread_.calls.forget(mine->msg_id);
   if (mine->sending != nullptr) {
     send_op* gone = std::exchange(mine->sending, nullptr);
     const bool was_queued =
@@ -259,15 +254,11 @@ bool rabbit_transport::read_reply(const amqp::event::delivered& e) {
 
 void rabbit_transport::on_reply() {
   const auto& reader = thread_.reader;
-  wire::oslo::hex_id id{};
-  const auto msg_id = reader.msg_id();
-  if (msg_id.size() == id.size()) std::copy(msg_id.begin(), msg_id.end(), id.begin());
-  const auto found = msg_id.size() == id.size() ? calls_.find(id) : calls_.end();
-  if (found == calls_.end()) {
+  const auto handle = thread_.calls.find(reader.msg_id(), this);
+  if (handle == 0) {
     ++monitor_->counters.late_replies;
     return;
   }
-  const auto handle = found->second;
   operation& mine = *operations_.find(handle);
   if (!reader.ending()) {
     if (mine.confirmed) watch(handle);

@@ -31,8 +31,6 @@
 #include "drivers/rabbit/thread_state.hpp"
 #include "drivers/transport.hpp"
 
-#include <boost/unordered/unordered_flat_map.hpp>
-
 #include <functional>
 #include <memory>
 #include <string>
@@ -95,9 +93,6 @@ class rabbit_transport final : public drivers::transport,
     bool confirmed = false;
     bool too_long = false;  ///< its names fit no short string: ends at once
   };
-  struct id_hash {
-    std::size_t operator()(const wire::oslo::hex_id& id) const noexcept;
-  };
 
   void submit(std::uint64_t handle, std::unique_ptr<send_op> op, const call_options& options);
   void finish(std::uint64_t handle, const outcome& result);
@@ -127,7 +122,6 @@ class rabbit_transport final : public drivers::transport,
   std::unique_ptr<reply_link> replies_;
   std::string_view reply_text_;  ///< of the reply just read
   operation_table<operation> operations_;
-  boost::unordered_flat_map<wire::oslo::hex_id, std::uint64_t, id_hash> calls_;
   std::vector<std::unique_ptr<send_op>> queued_;        ///< until the reply queue exists
   std::vector<std::weak_ptr<connection>> connections_;  ///< all that this transport uses
   std::weak_ptr<connection> lean_;                      ///< topology lean: the one

@@ -28,6 +28,7 @@ LAYERS = {
     "wire/amqp10": GROUND,
     "drivers": ["wire", "drivers"],
     "drivers/io": GROUND + ["drivers/*"],
+    "drivers/direct": GROUND + ["wire/control", "drivers/*", "drivers/io"],
     "drivers/rabbit": GROUND
     + ["wire/amqp091", "wire/json", "wire/oslo", "drivers/*", "drivers/io"],
     "drivers/amqp10": GROUND
@@ -66,7 +67,8 @@ LIBRARY_HOMES = {
     "Asio": (re.compile(r"boost/asio"), ("drivers/",)),
 }
 HEAVY_INCLUDES = re.compile(r"nlohmann/json\.hpp|simdjson|CLI/|boost/asio|boost/beast|openssl/")
-PUBLIC_WORDS = re.compile(r"\basio::|\bamqp_\w+|\bpn_\w+|\bproton::|\bsockaddr\w*\b|\bsocket\b")
+PUBLIC_WORDS = re.compile(r"\basio::|\bamqp_\w+|\bpn_\w+|\bproton::|\bsockaddr\w*\b"
+                          r"|(?<!std::string )\bsocket\b")
 WIRE_INCLUDES = re.compile(r"(thread|mutex|shared_mutex|condition_variable|future|poll\.h)$")
 WIRE_WORDS = re.compile(
     r"_clock::now\b|\bclock_gettime\b|\bgettimeofday\b|\bstd::(j?thread|mutex)\b")

@@ -76,6 +76,22 @@ TEST_CASE("released and plainly modified calls are sent again later, under a new
   CHECK((!b.all[0].error && !b.all[1].error));
 }
 
+TEST_CASE("a call that must get there once fails at once when it is given back") {
+  amqp10_bed b;
+  b.bus.says = simply(kind::other);
+  auto options = b.within(seconds{30});
+  options.at_least_once = true;
+  b.call(1, options);
+  b.bus.settle(b.message(0), simply(GENERATE(kind::released, kind::modified)));
+  REQUIRE(b.done(1));
+  CHECK(b.all[0].error == errc::message_undeliverable);
+  CHECK_THAT(b.all[0].detail, Catch::Contains("remote disposition: "));
+  b.call(2, b.within(seconds{30}));  // waits for nothing
+  b.bus.answer(b.message(1), R"({"response": "a"})");
+  REQUIRE(b.done(2));
+  CHECK_FALSE(b.all[1].error);
+}
+
 TEST_CASE("a message is sent again as often as retry says") {
   amqp10_bed b(unsettled);
   b.bus.says = simply(kind::released);

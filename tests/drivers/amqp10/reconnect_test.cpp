@@ -136,6 +136,24 @@ TEST_CASE("the options say how long attempts wait: at first, by what factor long
   }
 }
 
+TEST_CASE("longest_wait bounds what is waited for the next attempt") {
+  amqp10_bed b([](auto& s) {
+    s.messaging.amqp.connection_retry_interval = 60;
+    s.longest_wait = milliseconds{100};
+  });
+  const auto begun = drivers::steady_clock::now();
+  b.bus.greets = false;
+  b.cast(1);
+  for (std::size_t i = 1; i <= 3; ++i) {
+    REQUIRE(b.drive([&] { return b.bus.accepted_at.size() == i; }));
+    b.bus.drop_all();
+  }
+  b.bus.greets = true;
+  REQUIRE(b.done(1));
+  CHECK_FALSE(b.all[0].error);
+  CHECK(drivers::steady_clock::now() - begun < seconds{30});
+}
+
 TEST_CASE("the next host of the list is tried, beginning with any of them") {
   bool first = false;
   bool second = false;

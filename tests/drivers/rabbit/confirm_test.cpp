@@ -66,6 +66,28 @@ TEST_CASE("a call that is confirmed before it is answered ends with its reply") 
   CHECK(c.all[0].result == "8");
 }
 
+TEST_CASE("a call that must get there once comes back at once from where nobody is") {
+  scripted_client c;
+  c.bus.returns = true;
+  c.call(1);
+  REQUIRE(c.drive([&] { return c.bus.published.size() == 1; }));
+  settle(c.on);
+  CHECK(c.all.empty());  // as oslo.messaging's calls wait
+  call_options options;
+  options.at_least_once = true;
+  c.t->call(c.to, {"echo", "{}", {}}, options, c, 2);
+  REQUIRE(c.ends(1));
+  CHECK(c.all[0].tag == 2);
+  CHECK(c.all[0].error == errc::message_undeliverable);
+  c.call(3);  // the same object of a message, without it
+  REQUIRE(c.drive([&] { return c.bus.published.size() == 3; }));
+  settle(c.on);
+  CHECK(c.all.size() == 1);
+  c.deliver_reply(c.msg_id(2), "9");
+  REQUIRE(c.ends(2));
+  CHECK_FALSE(c.all[1].error);
+}
+
 TEST_CASE("a call that is nacked fails, even where it was answered") {
   answered_early c;
   c.bus.nack_all();

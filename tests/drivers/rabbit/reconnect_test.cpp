@@ -148,6 +148,27 @@ TEST_CASE("a listener that was up comes back after 1 s, and after 2 more if that
   CHECK(b.gap(2) >= seconds{2} - tolerance);
 }
 
+TEST_CASE("longest_wait bounds what anybody waits for the next attempt") {
+  const auto why = GENERATE(connection::purpose::listen, connection::purpose::send);
+  cut_bed b;
+  b.connect(why, [](auto& s) {
+    s.messaging.rabbit.rabbit_retry_interval = 60;
+    s.longest_wait = milliseconds{100};
+  });
+  const auto begun = steady_clock::now();
+  b.bus.greets = false;
+  REQUIRE(drive(b.on, [&] { return b.bus.connections == 1; }));
+  b.bus.drop_all();  // before it was ever up
+  REQUIRE(drive(b.on, [&] { return b.bus.connections == 2; }));
+  b.bus.greets = true;
+  b.bus.drop_all();
+  REQUIRE(drive(b.on, [&] { return b.users[0].up == 1; }));
+  b.bus.drop_all();
+  REQUIRE(drive(b.on, [&] { return b.users[0].up == 2; }));
+  CHECK(steady_clock::now() - begun < seconds{30});
+  CHECK(b.gap(3) >= milliseconds{100} - tolerance);
+}
+
 TEST_CASE("a lost sender that nobody wants comes back by itself, at its next look") {
   cut_bed b;
   b.connect(connection::purpose::send, [](auto& s) {

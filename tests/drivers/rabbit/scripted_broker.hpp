@@ -166,6 +166,7 @@ class scripted_broker {
     std::map<unsigned, int> consumers;  ///< of a channel
     std::map<unsigned, std::uint64_t> delivered;
     std::map<unsigned, std::uint64_t> taken;  ///< published, the last tag
+    std::map<unsigned, bool> mandatory;       ///< the message that is being published
     std::vector<std::pair<unsigned, std::uint64_t>> unconfirmed;
   };
 
@@ -266,6 +267,10 @@ class scripted_broker {
     using script::u32;
     methods.push_back({p.number, channel, class_id * 1000 + method_id, payload.substr(4)});
     if (methods.back().id == 10040) is_set_up(p);
+    if (methods.back().id == 60040) {  // the bits behind exchange and routing key
+      const said_method& publish = methods.back();
+      p.mandatory[channel] = publish.number(publish.behind_text(publish.behind_text(2)), 1) & 1;
+    }
     if (methods.back().id == 20010) {
       p.closed.erase(channel);
     } else if (p.closed.count(channel) != 0) {
@@ -318,7 +323,7 @@ class scripted_broker {
     published.push_back(bytes);
     const std::uint64_t tag = ++p.taken[channel];
     std::string out;
-    if (returns) {
+    if (returns && p.mandatory[channel]) {
       out += script::returned(channel, 312, "NO_ROUTE", "", "reply") +
              script::message_header(channel, bytes.size()) + script::body(channel, bytes);
     }
