@@ -5,6 +5,7 @@
 #include "wire/oslo/transport_url.hpp"
 
 #include "agents/control/control_plane.hpp"
+#include "agents/control/idle_watch.hpp"
 #include "agents/control/local_path.hpp"
 #include "agents/figures_sum.hpp"
 #include "agents/load/random.hpp"
@@ -12,8 +13,10 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <condition_variable>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <thread>
 #include <utility>
@@ -44,9 +47,12 @@ constexpr drivers::duration controller_check_gap = std::chrono::seconds{5};
 constexpr drivers::duration stop_patience = std::chrono::seconds{5};
 /// How often the buses are looked at, to say that one comes or goes.
 constexpr drivers::duration look_gap = std::chrono::milliseconds{500};
+/// How often a caller that waits is told how many agents are ready.
+constexpr drivers::duration progress_gap = std::chrono::milliseconds{200};
 
-/// What there is to say of a bus that nothing went wrong with.
+/// What there is to say of a bus that nothing went wrong with; none: the port that is shared.
 std::string silence_of(const std::shared_ptr<const drivers::transport_settings>& bus) {
+  if (!bus) return "the port of this machine's agents is not joined";
   return bus->messaging.url.masked() + " has not answered";
 }
 
@@ -61,13 +67,13 @@ struct io_thread {
 
 class fleet::impl final : public worker_events, public agent_host, public drivers::timer_target {
  public:
-  impl(fleet_plan plan, transport_factory make_transport);
+  impl(fleet_plan plan, transport_factory make_transport, port_factory join);
   ~impl();
 
   const fleet_plan& plan() const noexcept { return plan_; }
   void on_note(std::function<void(const std::string&)> note) { note_ = std::move(note); }
   void start(bool handle_signals);
-  bool wait_ready();
+  bool wait_ready(const std::function<void(std::size_t)>& told);
   bool wait();
   void stop();
   /// Stops and waits for the threads. To be called before the destructor, which they must not meet.
@@ -93,6 +99,7 @@ class fleet::impl final : public worker_events, public agent_host, public driver
 
   // agent_host, on the first loop.
   std::vector<std::string> names(addressee of) const override;
+  std::size_t count(addressee of) const override;
   void start_run(addressee of, std::shared_ptr<const test_plan> plan) override;
   void cancel_run(addressee of) override;
   void collect(addressee from, const std::string& controller, std::uint64_t ticket) override;
@@ -122,18 +129,19 @@ class fleet::impl final : public worker_events, public agent_host, public driver
   void agents_stopped(const control::link_counts& links);
   void all_stopped();
   void note_control_trouble();
+  std::string control_name() const { return plan_.port ? "control" : "the control bus"; }
   void look_at_the_buses();
   void look_at(const char* bus, const std::string& trouble, bool& lost);
   void change_state(state to);
 
   const fleet_plan plan_;
   const transport_factory make_transport_;
+  const port_factory join_;
   const drivers::duration close_limit_ = close_limit_for(plan_.agents.size());
   worker_settings settings_;
   std::vector<std::unique_ptr<io_thread>> threads_;
-  control_plane control_{*this, plan_.topics.size()};
-  std::vector<std::shared_ptr<output_file>> files_;  ///< of each agent; empty without --output
-  bool own_files_ = false;
+  control_plane control_{*this, plan_};
+  const output_files files_{plan_.options.output, plan_.agents.size()};
 
   // On the first loop.
   std::set<addressee> left_;
@@ -143,8 +151,10 @@ class fleet::impl final : public worker_events, public agent_host, public driver
   std::function<void(const std::string&)> note_;
   bool bus_lost_ = false;
   bool control_lost_ = false;
+  std::optional<idle_watch> idle_;
 
   // Shared with the caller's thread.
+  std::atomic<std::size_t> ready_agents_ = 0;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   state state_ = state::made;
@@ -154,8 +164,8 @@ class fleet::impl final : public worker_events, public agent_host, public driver
   control::link_counts links_;  ///< of the agents that have closed
 };
 
-fleet::impl::impl(fleet_plan plan, transport_factory make_transport)
-    : plan_(std::move(plan)), make_transport_(std::move(make_transport)) {
+fleet::impl::impl(fleet_plan plan, transport_factory make_transport, port_factory join)
+    : plan_(std::move(plan)), make_transport_(std::move(make_transport)), join_(std::move(join)) {
   {
     // Drivers refuse what they cannot honour when a transport is made.
     drivers::loop trial;
@@ -170,11 +180,6 @@ fleet::impl::impl(fleet_plan plan, transport_factory make_transport)
   settings_.timeout = plan_.timeout;
   for (const std::string& topic : plan_.topics) {
     settings_.topics.push_back(test_places_of(plan_, topic));
-  }
-  if (plan_.options.output.empty()) return;
-  for (std::size_t i = 0; i < plan_.agents.size(); ++i) {
-    const std::string path = output_path(plan_.options.output, static_cast<int>(i), own_files_);
-    files_.push_back(i == 0 || own_files_ ? std::make_shared<output_file>(path) : files_.front());
   }
 }
 
@@ -205,19 +210,16 @@ void fleet::impl::make_agents() {
     const auto kind = static_cast<std::size_t>(agent.kind);
     const double phase =
         phase_of(plan_.group({agent.kind}).control_name, place[kind]++, total[kind]);
-    threads_[plan_.thread_of(i)]->agents->add(agent, static_cast<std::uint32_t>(i),
-                                              files_.empty() ? nullptr : files_[i],
-                                              !own_files_ && plan_.agents.size() > 1, phase);
+    threads_[plan_.thread_of(i)]->agents->add(agent, static_cast<std::uint32_t>(i), files_.of(i),
+                                              !files_.own() && plan_.agents.size() > 1, phase);
   }
 }
 
 void fleet::impl::start(bool handle_signals) {
   make_agents();
-  if (plan_.control_bus) {
-    control_.connect(first(), plan_,
-                     [this] { return make_transport_(first(), plan_.control_bus); });
-  }
-  ready_wanted_ = plan_.agents.size() + control_.connections();
+  control_.connect(
+      first(), [this] { return make_transport_(first(), plan_.control_bus); }, join_);
+  ready_wanted_ = plan_.agents.size() + control_.carriers();
   change_state(state::starting);
   if (handle_signals) first().on_termination([this](int) { begin_stop(); });
   timers_[ready_deadline] =
@@ -245,9 +247,14 @@ void fleet::impl::change_state(state to) {
   changed_.notify_all();
 }
 
-bool fleet::impl::wait_ready() {
+bool fleet::impl::wait_ready(const std::function<void(std::size_t)>& told) {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return state_ > state::starting; });
+  while (!changed_.wait_for(lock, progress_gap, [this] { return state_ > state::starting; })) {
+    if (!told) continue;
+    lock.unlock();
+    told(ready_agents_);
+    lock.lock();
+  }
   return was_ready_ && failure_.empty();
 }
 
@@ -277,12 +284,7 @@ std::string fleet::impl::counted() const {
   return in_words(links_);
 }
 
-std::string fleet::impl::lost_output() const {
-  for (const auto& file : files_) {
-    if (const std::string trouble = file->trouble(); !trouble.empty()) return trouble;
-  }
-  return {};
-}
+std::string fleet::impl::lost_output() const { return files_.trouble(); }
 
 void fleet::impl::figures(std::function<void(const control::process_figures&)> done) {
   const auto sum = std::make_shared<figures_sum>(threads_.size(), std::move(done));
@@ -290,6 +292,7 @@ void fleet::impl::figures(std::function<void(const control::process_figures&)> d
 }
 
 void fleet::impl::agent_ready(std::uint32_t) {
+  ++ready_agents_;
   first().post([this] { one_ready(); });
 }
 
@@ -324,6 +327,10 @@ std::vector<std::string> fleet::impl::names(addressee of) const {
   return found;
 }
 
+std::size_t fleet::impl::count(addressee of) const {
+  return has(of) ? plan_.group(of).agents.size() : 0;
+}
+
 void fleet::impl::start_run(addressee of, std::shared_ptr<const test_plan> plan) {
   everywhere([of, plan](worker& w) { w.run(of, plan); });
   if (timers_[controller_check] == 0) check_controllers_later();
@@ -353,11 +360,16 @@ void fleet::impl::leave(addressee who) {
 
 void fleet::impl::carrier_ready() { one_ready(); }
 
-void fleet::impl::carrier_failed(std::string why) { fail("the control bus: " + why); }
+void fleet::impl::carrier_failed(std::string why) { fail(control_name() + ": " + why); }
 
 void fleet::impl::one_ready() {
   if (--ready_wanted_ > 0 || state_ != state::starting) return;
   first().cancel_timer(timers_[ready_deadline]);
+  if (const auto limit = plan_.options.idle_exit; limit && control_.carriers() > 0) {
+    idle_.emplace(
+        first(), seconds_of(*limit), [this] { return control_.last_heard(); },
+        [this] { begin_stop(); });
+  }
   change_state(state::ready);
 }
 
@@ -384,7 +396,7 @@ void fleet::impl::on_timer(std::uint64_t which) {
   }
   std::string why = silence_of(plan_.control_bus);
   if (std::string trouble = control_.last_trouble(); !trouble.empty()) why = std::move(trouble);
-  fail("the control bus: not ready in time: " + why);
+  fail(control_name() + ": not ready in time: " + why);
 }
 
 /// The agents of the first thread stand for all: each bus is the same for everybody.
@@ -445,6 +457,7 @@ void fleet::impl::agents_stopped(const control::link_counts& links) {
 void fleet::impl::all_stopped() {
   if (state_ == state::stopped) return;
   for (const auto t : timers_) first().cancel_timer(t);
+  idle_.reset();
   for (const auto& t : threads_) t->loop.stop();
   change_state(state::stopped);
 }
@@ -483,8 +496,8 @@ std::vector<agent_report> fleet::impl::gather(
 }
 
 fleet::fleet(fleet_plan plan) : fleet(std::move(plan), &drivers::transport::make) {}
-fleet::fleet(fleet_plan plan, transport_factory make_transport)
-    : impl_(std::make_unique<impl>(std::move(plan), std::move(make_transport))) {}
+fleet::fleet(fleet_plan plan, transport_factory make_transport, port_factory join)
+    : impl_(std::make_unique<impl>(std::move(plan), std::move(make_transport), std::move(join))) {}
 fleet::~fleet() { impl_->end_threads(); }
 
 const fleet_plan& fleet::plan() const noexcept { return impl_->plan(); }
@@ -492,7 +505,9 @@ void fleet::on_note(std::function<void(const std::string&)> note) {
   impl_->on_note(std::move(note));
 }
 void fleet::start(bool handle_signals) { impl_->start(handle_signals); }
-bool fleet::wait_ready() { return impl_->wait_ready(); }
+bool fleet::wait_ready(const std::function<void(std::size_t ready)>& told) {
+  return impl_->wait_ready(told);
+}
 bool fleet::wait() { return impl_->wait(); }
 void fleet::stop() { impl_->stop(); }
 std::string fleet::failure() const { return impl_->failure(); }

@@ -14,12 +14,15 @@
 //            timeout                        as failure of the agent or control    stopping
 // ready      an agent or control fails      exit status 1                         stopping
 //            every kind was told to leave,
+//            no controller for idle_exit,
 //            SIGTERM, SIGINT, stop          agents close, then control            stopping
 // stopping   all closed, or the limit       loops end                             stopped
 
+#include "agents/control/direct_carrier.hpp"
 #include "agents/fleet_options.hpp"
 #include "agents/measure/recorder.hpp"
 
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <string>
@@ -42,7 +45,7 @@ class fleet {
   /// Checks that the drivers take the settings and opens the output files. Nothing connects and no
   /// thread starts. Throws configuration_error.
   explicit fleet(fleet_plan plan);
-  fleet(fleet_plan plan, transport_factory make_transport);
+  fleet(fleet_plan plan, transport_factory make_transport, port_factory join = &join_port);
   /// Stops, if that has not happened yet.
   ~fleet();
   fleet(const fleet&) = delete;
@@ -56,8 +59,9 @@ class fleet {
   /// Starts the threads; with handle_signals SIGTERM and SIGINT stop the fleet cleanly.
   void start(bool handle_signals = true);
   /// Waits until every agent is ready. False: it failed, see failure(), and is stopping; or it was
-  /// told to stop before, with an empty failure().
-  bool wait_ready();
+  /// told to stop before, with an empty failure(). Meanwhile `told` hears a few
+  /// times a second, on this thread, how many agents are ready.
+  bool wait_ready(const std::function<void(std::size_t ready)>& told = {});
   /// Waits until the fleet has stopped. True unless something failed.
   bool wait();
   /// Begins to stop.

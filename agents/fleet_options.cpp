@@ -2,19 +2,22 @@
 #include "agents/fleet_options.hpp"
 
 #include "wire/configuration_error.hpp"
+#include "wire/control/direct_address.hpp"
 #include "wire/control/site_counts.hpp"
 #include "wire/json/value.hpp"
 #include "wire/oslo/messages.hpp"
 #include "wire/oslo/options.hpp"
 
-#include "agents/measure/output_file.hpp"
+#include "drivers/local_host.hpp"
+#include "drivers/local_ports.hpp"
 
-#include <climits>
+#include "agents/measure/output_file.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <unistd.h>
+#include <utility>
 
 namespace ombt::agents {
 namespace {
@@ -81,19 +84,10 @@ void check_site(const fleet_options& options) {
   if (site == "-") throw configuration_error("--site -: expected a name");
 }
 
-drivers::duration seconds_of(double seconds) {
-  return std::chrono::duration_cast<drivers::duration>(std::chrono::duration<double>(seconds));
-}
-
-std::string host_name() {
-  char buffer[HOST_NAME_MAX + 1] = {};
-  if (::gethostname(buffer, sizeof buffer - 1) != 0 || buffer[0] == '\0') return "localhost";
-  return buffer;
-}
-
 std::shared_ptr<const drivers::transport_settings> settings_for(const oslo::options_file& file,
                                                                 std::string_view url,
                                                                 const drivers::topology& topology,
+                                                                std::vector<std::string> from,
                                                                 const fleet_options& options) {
   auto settings = std::make_shared<drivers::transport_settings>();
   settings->messaging = oslo::make_messaging_options(file, url);
@@ -101,14 +95,71 @@ std::shared_ptr<const drivers::transport_settings> settings_for(const oslo::opti
   settings->messaging.body_limit = options.body_limit;
   settings->program = options.program;
   settings->own_topic = options.own_topic;
+  settings->bind_addresses = std::move(from);
   return settings;
+}
+
+/// "[HOST:]PORT" as an address of direct control.
+control::control_address listen_address(const std::string& text) {
+  const auto port = text.find_last_of(':') + 1;  // 0: no host
+  const bool digits =
+      port < text.size() && text.find_first_not_of("0123456789", port) == std::string::npos;
+  if (!digits) throw configuration_error("--listen: expected a port, or HOST:PORT");
+  return control::parse_control_address((port == 0 ? "tcp://:" : "tcp://") + text, "--listen");
+}
+
+/// Who asks is heard at one of these.
+void plan_control(fleet_plan& plan, const oslo::options_file& file, const fleet_options& options) {
+  const std::string& named = options.control_url;
+  const control::control_address address =
+      !options.listen.empty()
+          ? listen_address(options.listen)
+          : control::parse_control_address(named.empty() ? default_control : named);
+  const auto* const tcp = std::get_if<control::tcp_place>(&address);
+  const auto* const socket = std::get_if<control::socket_place>(&address);
+  if (tcp == nullptr && !options.token_file.empty()) {
+    throw configuration_error("--token-file is for control over TCP");
+  }
+  if (tcp == nullptr && socket == nullptr) {
+    // Control is no part of what is measured: one connection is enough for it.
+    drivers::topology lean;
+    lean.mode = drivers::topology::kind::lean;
+    const auto* const other = std::get_if<control::control_bus>(&address);
+    plan.control_bus =
+        settings_for(file, other != nullptr ? other->url : options.url, lean, {}, options);
+    return;
+  }
+  drivers::shared_port::settings& port = plan.port.emplace();
+  port.process = oslo::view(oslo::make_hex_id()).substr(0, 16);
+  port.tcp = tcp != nullptr;
+  if (socket != nullptr) {
+    port.socket = socket->path;
+    return;
+  }
+  port.host = tcp->host;
+  port.port = tcp->port;
+  port.socket = drivers::local_socket_of(tcp->port);
+  port.secret = drivers::token::find(options.token_file);
+}
+
+std::vector<std::string> read_bind_addresses(const std::string& text) {
+  std::vector<std::string> out;
+  std::size_t at = 0;
+  while (!text.empty() && at <= text.size()) {
+    const std::size_t comma = std::min(text.find(',', at), text.size());
+    const std::string one = text.substr(at, comma - at);
+    at = comma + 1;
+    const std::string trouble = drivers::trouble_with_local_address(one);
+    if (!trouble.empty()) throw configuration_error("--bind-address '" + one + "': " + trouble);
+    if (std::find(out.begin(), out.end(), one) == out.end()) out.push_back(one);
+  }
+  return out;
 }
 
 void name_agents(fleet_plan& plan) {
   const fleet_options& options = plan.options;
   int total = 0;
   for (const agent_kind kind : start_order) total += count_of(options, kind);
-  const std::string host = host_name();
   const std::size_t topics = plan.topics.size();
   plan.groups.resize(topics * control::agent_kinds.size());
   std::uint32_t number = 0;
@@ -119,10 +170,10 @@ void name_agents(fleet_plan& plan) {
       agent_group& group = plan.groups[fleet_plan::place_of({kind, topic})];
       if (group.agents.empty()) {
         const oslo::hex_id id = oslo::make_hex_id();
-        group.control_name =
-            options.name.empty()
-                ? control::agent_name(plan.topics[topic], kind, host, ::getpid(), oslo::view(id))
-                : options.name;
+        group.control_name = options.name.empty()
+                                 ? control::agent_name(plan.topics[topic], kind, plan.host,
+                                                       ::getpid(), oslo::view(id))
+                                 : options.name;
       }
       const bool alone = control::share_of(topic, topics, count) == 1;
       const bool numbered = options.name.empty() ? !alone : total > 1;
@@ -158,6 +209,26 @@ std::size_t links_of(agent_kind kind, std::size_t for_replies) {
   return 0;
 }
 
+/// To the bus under test, of agents that have worked.
+std::size_t least_connections(const fleet_plan& plan) {
+  std::size_t connections = 0;
+  switch (plan.bus->topology.mode) {
+    case drivers::topology::kind::oslo:
+      if (plan.bus->messaging.url.driver == oslo::driver_kind::rabbit) {
+        for (const auto& agent : plan.agents) connections += links_of(agent.kind, 1);
+        break;
+      }
+      [[fallthrough]];  // AMQP 1.0: a connection an agent, its links are sessions on it
+    case drivers::topology::kind::lean:
+      connections = plan.agents.size();
+      break;
+    case drivers::topology::kind::shared:
+      connections = static_cast<std::size_t>(plan.bus->topology.connections) * plan.threads();
+      break;
+  }
+  return connections;
+}
+
 /// Later a message would fail for want of a channel, in the middle of a run.
 void check_channels(const fleet_plan& plan) {
   const drivers::topology& topology = plan.bus->topology;
@@ -177,6 +248,10 @@ void check_channels(const fleet_plan& plan) {
 }
 
 }  // namespace
+
+drivers::duration seconds_of(double seconds) {
+  return std::chrono::duration_cast<drivers::duration>(std::chrono::duration<double>(seconds));
+}
 
 std::size_t fleet_plan::threads() const noexcept {
   return std::min(static_cast<std::size_t>(options.threads), agents.size());
@@ -203,23 +278,9 @@ std::size_t control_connections(const fleet_plan& plan) {
 
 std::size_t least_descriptors(const fleet_plan& plan) {
   constexpr std::size_t of_a_process = 16;
+  const std::size_t of_control = plan.port ? 16 : control_connections(plan);
   constexpr std::size_t of_a_thread = 4;
-  std::size_t connections = 0;
-  switch (plan.bus->topology.mode) {
-    case drivers::topology::kind::oslo:
-      if (plan.bus->messaging.url.driver == oslo::driver_kind::rabbit) {
-        for (const auto& agent : plan.agents) connections += links_of(agent.kind, 1);
-        break;
-      }
-      [[fallthrough]];  // AMQP 1.0: a connection an agent, its links are sessions on it
-    case drivers::topology::kind::lean:
-      connections = plan.agents.size();
-      break;
-    case drivers::topology::kind::shared:
-      connections = static_cast<std::size_t>(plan.bus->topology.connections) * plan.threads();
-      break;
-  }
-  return of_a_process + of_a_thread * plan.threads() + connections + control_connections(plan);
+  return of_a_process + of_a_thread * plan.threads() + least_connections(plan) + of_control;
 }
 
 void check_descriptors(const fleet_plan& plan, std::size_t limit) {
@@ -229,6 +290,32 @@ void check_descriptors(const fleet_plan& plan, std::size_t limit) {
                             " file descriptors at least, and the limit of this process is " +
                             std::to_string(limit) +
                             ": raise it (ulimit -n), or choose another --topology");
+}
+
+void check_ports(const fleet_plan& plan) {
+  /// Of so few nobody runs out.
+  constexpr std::size_t worth_a_look = 1'000;
+  const auto& hosts = plan.bus->messaging.url.hosts;
+  std::vector<std::string> from = plan.bus->bind_addresses;
+  if (from.empty()) from.emplace_back();
+  const std::size_t ways = hosts.size() * from.size();
+  const std::size_t needed = (least_connections(plan) + ways - 1) / ways;
+  if (needed < worth_a_look) return;
+  const drivers::port_range range = drivers::local_port_range();
+  for (const oslo::host_address& host : hosts) {
+    for (const std::string& address : from) {
+      const std::size_t used =
+          drivers::ports_in_use_now(range, host.host, host.port, drivers::read_address(address));
+      if (needed + used <= range.size()) continue;
+      throw configuration_error(
+          "the agents need " + std::to_string(needed) + " connections to " + host.host + " port " +
+          std::to_string(host.port) + (address.empty() ? "" : " from " + address) +
+          " at least, and " + std::to_string(range.size() - used) +
+          " local ports are free for them (net.ipv4.ip_local_port_range " + range.text() +
+          "): name several local addresses (--bind-address A,B), widen the range, or choose "
+          "another --topology");
+    }
+  }
 }
 
 fleet_plan make_fleet_plan(fleet_options options) {
@@ -248,6 +335,8 @@ fleet_plan make_fleet_plan(fleet_options options) {
   if (options.listeners == 0 && !options.pool.empty()) {
     throw configuration_error("--pool is for listeners, and none was asked for");
   }
+  if (options.max_rate) check_range("--max-rate", *options.max_rate, 0.001, 1e9, "messages/s");
+  if (options.idle_exit) check_range("--idle-exit", *options.idle_exit, 0.1, 1e7, "seconds");
   check_site(options);
   auto topics = control::topics_of(options.topic, options.topics, options.unique);
   control::check_spread(options.topics, "--rpc-client", options.rpc_clients);
@@ -258,21 +347,21 @@ fleet_plan make_fleet_plan(fleet_options options) {
   check_name("--pool", options.pool);
 
   fleet_plan plan;
+  plan.host = drivers::host_name();
   plan.takes = service_time::parse(options.service_time);
   const auto topology = drivers::topology::parse(options.topology);
+  // As ombt's agents have it: over AMQP 1.0 it is the exchange of notifications.
   oslo::options_file file;
-  if (!options.oslo_config.empty()) file = oslo::options_file::load(options.oslo_config);
+  file.defaults.control_exchange = control::notify_test_exchange;
+  if (!options.oslo_config.empty()) {
+    file = oslo::options_file::load(options.oslo_config, file.defaults);
+  }
   plan.timeout = seconds_of(options.timeout.value_or(file.defaults.rpc_response_timeout));
   plan.ready_within = seconds_of(options.timeout.value_or(usual_timeout));
   if (options.url.empty() && file.defaults.transport_url.empty()) options.url = default_url;
-  plan.bus = settings_for(file, options.url, topology, options);
-  if (options.control) {
-    // Control is no part of what is measured: one connection is enough for it.
-    drivers::topology lean;
-    lean.mode = drivers::topology::kind::lean;
-    const std::string& url = options.control_url.empty() ? options.url : options.control_url;
-    plan.control_bus = settings_for(file, url, lean, options);
-  }
+  plan.bus =
+      settings_for(file, options.url, topology, read_bind_addresses(options.bind_address), options);
+  if (options.control) plan_control(plan, file, options);
   bool own = false;
   output_path(options.output, 0, own);
   plan.options = std::move(options);

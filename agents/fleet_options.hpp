@@ -6,6 +6,7 @@
 #include "wire/control/messages.hpp"
 #include "wire/control/topics.hpp"
 
+#include "drivers/shared_port.hpp"
 #include "drivers/transport.hpp"
 
 #include "agents/service_time.hpp"
@@ -22,6 +23,8 @@
 namespace ombt::agents {
 
 inline constexpr std::string_view default_url = "rabbit://localhost:5672";
+/// --control, where nothing says it.
+inline constexpr std::string_view default_control = "bus";
 inline constexpr int most_agents = 100'000;  ///< of a kind in one process
 inline constexpr int most_threads = 256;
 inline constexpr double usual_timeout = 60;  ///< seconds
@@ -40,22 +43,29 @@ struct fleet_options {
   std::optional<int> topics;
   bool own_topic = false;   ///< nobody else uses it: what is left of it on the bus is deleted
   std::string url;          ///< bus under test; empty: the file's, else default_url
-  std::string control_url;  ///< empty: as url
+  std::string control_url;  ///< of controllers, as docs/direct.md says; empty: default_control
+  std::string listen;       ///< "[HOST:]PORT" of direct control, in place of control_url
+  std::string token_file;   ///< for control over TCP; empty: the usual one
   bool control = true;      ///< false: no control plane; the caller runs the tests
-  std::string oslo_config;  ///< an oslo.config file, or empty
-  bool unique = false;      ///< control topic "singleton"
-  std::string name;         ///< empty: generated
+  std::optional<double> max_rate;           ///< messages/s that may be asked of the process
+  std::optional<std::uint64_t> max_length;  ///< bytes of payload that may be asked for
+  std::optional<double> idle_exit;          ///< seconds without a controller until it leaves
+  std::string oslo_config;                  ///< an oslo.config file, or empty
+  bool unique = false;                      ///< control topic "singleton"
+  std::string name;                         ///< empty: generated
   /// Seconds: of every operation, and to become ready. Unset: of an operation what the file's
   /// rpc_response_timeout says, to become ready usual_timeout.
   std::optional<double> timeout;
   std::uint64_t body_limit = std::uint64_t{64} << 20;  ///< bytes of a message from the bus
   std::string topology = "oslo";
   int threads = 1;
+  std::string bind_address;  ///< "A,B,…" that connections to the bus begin at, in turn, or empty
   std::string output;        ///< file of a line a message, or empty
   std::string pool;          ///< of the listeners
   std::string service_time;  ///< of the RPC servers
   std::string site;          ///< of the RPC clients and servers, or empty
   std::string metrics;       ///< address at which figures are served, or empty
+  std::string pid_file;      ///< has the process id while the agents are ready, or empty
   std::string program = "ombt-agent";
 };
 
@@ -84,7 +94,10 @@ struct agent_group {
 struct fleet_plan {
   fleet_options options;
   std::shared_ptr<const drivers::transport_settings> bus;
-  std::shared_ptr<const drivers::transport_settings> control_bus;  ///< empty without control
+  /// Of control; neither without control.
+  std::shared_ptr<const drivers::transport_settings> control_bus;
+  std::optional<drivers::shared_port::settings> port;
+  std::string host;  ///< this machine's name
   service_time takes;
   drivers::duration timeout{};            ///< of an operation
   drivers::duration ready_within{};       ///< until all agents are ready
@@ -105,6 +118,8 @@ struct fleet_plan {
   std::size_t thread_of(std::size_t number) const noexcept { return number % threads(); }
 };
 
+drivers::duration seconds_of(double seconds);
+
 /// Channels that the agents of the thread with the most of them hold at once, at most, in a closed
 /// loop: RPC clients and notifiers send one message after the other; an RPC server may fill its
 /// pool of connections with replies, up to one for each of its slots.
@@ -115,13 +130,17 @@ std::size_t most_channels_of_a_thread(const fleet_plan& plan);
 std::size_t least_descriptors(const fleet_plan& plan);
 /// Throws configuration_error if that is above limit: later a connection would fail in a run.
 void check_descriptors(const fleet_plan& plan, std::size_t limit);
+/// Likewise if the machine has fewer free local ports for the connections to a host of the bus from
+/// one address of this machine. Resolves the host, and only where the agents are many.
+void check_ports(const fleet_plan& plan);
 
-/// Connections of the control plane: one for so many addresses as find room on it.
+/// Connections to the control bus: one for so many addresses as find room on it.
 std::size_t control_connections(const fleet_plan& plan);
 /// Addresses on the control bus that share a connection; each is a channel, or a session.
 inline constexpr std::size_t most_control_addresses = 1'000;
 
-/// Checks everything that can be checked without a bus, and names the agents:
+/// Checks everything that can be checked without a bus, and names the agents; for direct control
+/// the folder of its socket is made, and the usual token where there is none. Agents are
 /// "ombt-<topic>-<Kind>-<host>-<pid>-<hex32>" or the name given, with "-<number>" where there are
 /// several of a kind in a topic. In topology shared:N the agents of a thread must find room on N
 /// connections of usual_channel_max channels; what a broker really allows is known when it is

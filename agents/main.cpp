@@ -7,7 +7,9 @@
 
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <string>
+#include <string_view>
 
 namespace {
 
@@ -29,12 +31,26 @@ constexpr const char* examples =
     "  traffic on another bus:\n"
     "    ombt-agent --url rabbit://bus:5672 --control rabbit://other:5672 \\\n"
     "      --rpc-client 1000 --topology lean --threads 4\n"
+    "  Control without any bus: controllers come to port 5700, which all agents of a\n"
+    "  user on a machine share, or to another one, for a second test bed:\n"
+    "    ombt-agent --control tcp://:5700 --url rabbit://bus --rpc-client 50 --daemon\n"
+    "    ombt-agent --listen 5800 --url rabbit://bus --rpc-client 50 --daemon\n"
+    "  For a batch system: gone by themselves 10 minutes after the last controller,\n"
+    "  and never asked for more than 1,000 messages/s of at most 64 KiB:\n"
+    "    ombt-agent --rpc-client 50 --idle-exit 600 --max-rate 1000 \\\n"
+    "      --max-length 64K --daemon --pid-file agents.pid\n"
     "  Ten topics with a server and two clients each, in one process:\n"
     "    ombt-agent --topics 10 --rpc-server 10 --rpc-client 20 --daemon\n"
     "    ombt-controller --topics 10 rpc-call --calls 1000\n"
     "  Servers that take 5 ms on average for each request, and a file of every\n"
     "  message a server:\n"
     "    ombt-agent --rpc-server 4 --service-time exp:5ms --output 'server-%n.jsonl'\n"
+    "\n"
+    "Direct control (tcp://, unix:, --listen) needs no bus. On the same machine only\n"
+    "processes of the same user get through, over a socket in a folder of the user's\n"
+    "(OMBT_RUNTIME_DIR, else /tmp/ombt-UID); over TCP whoever has the same token:\n"
+    "--token-file, else OMBT_TOKEN_FILE, else ~/.config/ombt/token, which is made on\n"
+    "first use.\n"
     "\n"
     "The agents leave on the controller's shutdown, SIGTERM, SIGINT or SIGHUP.\n"
     "Exit status: 0 left as told, 1 the bus or an agent failed, 2 a setting is wrong.";
@@ -61,9 +77,19 @@ int main(int argc, char** argv) {
       ->type_name("URL")
       ->envname("OMBT_URL");
   app.add_option("--control", options.control_url,
-                 "bus that controllers are heard on (default: as --url)")
+                 "where controllers are heard: bus, that under test, as ombt does; another bus's "
+                 "URL; or without a bus at tcp://[HOST]:PORT or unix:/PATH (default: " +
+                     std::string(ombt::agents::default_control) + ")")
       ->type_name("URL")
       ->envname("OMBT_CONTROL");
+  app.add_option("--listen", options.listen,
+                 "be heard without a bus at that port, of all addresses or of that host's, and on "
+                 "its local socket; agents of a user share it; in place of --control")
+      ->type_name("[HOST:]PORT");
+  app.add_option("--token-file", options.token_file,
+                 "file with the secret of controllers that come over TCP, readable by its owner "
+                 "alone (default: OMBT_TOKEN_FILE, else ~/.config/ombt/token)")
+      ->type_name("FILE");
   app.add_option("--topic", options.topic,
                  "agents and controllers of the same topic find each other")
       ->type_name("T")
@@ -97,6 +123,10 @@ int main(int argc, char** argv) {
   app.add_option("--threads", options.threads, "I/O threads that the agents are spread over")
       ->type_name("K")
       ->capture_default_str();
+  app.add_option("--bind-address", options.bind_address,
+                 "addresses of this machine that connections to the bus begin at, in turn: each has "
+                 "about 28,000 local ports")
+      ->type_name("A,B,…");
   app.add_option("--service-time", options.service_time,
                  "how long an RPC server takes for a request: 5ms always, exp:5ms on average "
                  "(default: no time)")
@@ -115,6 +145,21 @@ int main(int argc, char** argv) {
                  "serve figures for Prometheus at http://HOST:PORT/metrics; without HOST on "
                  "127.0.0.1, PORT 0 is one that is free, and a line says which")
       ->type_name("HOST:PORT");
+  app.add_option("--max-rate", options.max_rate,
+                 "refuse runs that ask for more messages/s of this process's agents together: open "
+                 "loops, and closed ones with a pause (default: no limit)")
+      ->type_name("R");
+  app.add_option("--max-length", options.max_length,
+                 "refuse runs with a larger payload, in bytes or as 64K (default: no limit)")
+      ->type_name("SIZE")
+      ->transform(CLI::AsSizeValue(false).description(""));
+  app.add_option("--idle-exit", options.idle_exit,
+                 "leave, with status 0, when no controller was there for so many seconds (default: "
+                 "stay)")
+      ->type_name("S");
+  app.add_option("--pid-file", options.pid_file,
+                 "file that has the process id while the agents are ready")
+      ->type_name("FILE");
   app.add_flag("--daemon", background, "return when the agents are ready, and leave them running");
   app.add_flag("--debug", debug, "say on standard error what is used");
 
@@ -127,6 +172,13 @@ int main(int argc, char** argv) {
       options.notifiers == 0) {
     return ombt::tools::refuse_command_line(
         app, "no agents asked for: give --rpc-server, --rpc-client, --listener or --notifier");
+  }
+  // In the environment it may be for everything that is started from there.
+  const bool named = std::any_of(argv + 1, argv + argc, [](std::string_view one) {
+    return one == "--control" || one.starts_with("--control=");
+  });
+  if (named && !options.listen.empty()) {
+    return ombt::tools::refuse_command_line(app, "--listen takes the place of --control: give one");
   }
   return ombt::agents::run_fleet("ombt-agent", options, background, debug);
 }

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <charconv>
 #include <limits>
+#include <utility>
 
 namespace ombt::agents {
 
@@ -50,6 +51,7 @@ load_plan make_load_plan(const control::load& given, drivers::time_point now) {
 }  // namespace
 
 std::shared_ptr<const test_plan> make_test_plan(const control::run_test_request& request,
+                                                std::function<void(std::string_view text)> progress,
                                                 drivers::time_point now) {
   auto plan = std::make_shared<test_plan>();
   const control::test_parameters& given = request.parameters;
@@ -62,7 +64,11 @@ std::shared_ptr<const test_plan> make_test_plan(const control::run_test_request&
   plan->details = given.detail > 0;
   plan->legs = given.legs;
   plan->run_tag = control::run_tag_of(request.reply_to.server);
-  if (given.progress && given.progress->boot == boot_id()) plan->progress = given.progress->name;
+  if (given.progress && given.progress->direct) {
+    plan->progress_to = std::move(progress);
+  } else if (given.progress && given.progress->boot == boot_id()) {
+    plan->progress = given.progress->name;
+  }
   if (given.load) {
     plan->load = make_load_plan(*given.load, now);
     plan->count = given.load->count.value_or(std::numeric_limits<std::int64_t>::max());

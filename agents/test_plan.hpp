@@ -15,6 +15,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -46,12 +47,16 @@ struct test_plan {
   bool legs = false;                  ///< calls carry notes, and their legs are wanted
   std::string run_tag;                ///< the digits that message ids begin with, or empty
   std::string progress;               ///< who looks on, on this machine (drivers/datagrams.hpp)
+  /// The same over the controller's connection; on any thread, empty: nobody.
+  std::function<void(std::string_view text)> progress_to;
   std::optional<load_plan> load;
 };
 
-/// The plan of a run_test that has come at `now`; its test must be known.
+/// The plan of a run_test that has come at `now`; its test must be known. progress: for one that
+/// asks for it over its connection.
 std::shared_ptr<const test_plan> make_test_plan(
     const wire::control::run_test_request& request,
+    std::function<void(std::string_view text)> progress = {},
     drivers::time_point now = drivers::steady_clock::now());
 
 /// The arguments of a test message. One thread; shared by all its clients of one run.

@@ -3,6 +3,8 @@
 
 #include "wire/configuration_error.hpp"
 
+#include "drivers/datagrams.hpp"
+
 #include "agents/notifier.hpp"
 #include "agents/rpc_client.hpp"
 
@@ -29,6 +31,13 @@ constexpr std::chrono::seconds least_audit{1};
 template <class Agent>
 bool is_one_of(const Agent& agent, addressee who) {
   return agent.kind() == who.kind && agent.topic() == who.topic;
+}
+
+/// Where a run's progress is told; empty: nobody looks on.
+live_sender::way progress_of(const test_plan& plan) {
+  if (plan.progress.empty()) return plan.progress_to;
+  const auto to = std::make_shared<drivers::datagram_sender>(plan.progress);
+  return [to](std::string_view text) { to->send(text); };
 }
 
 bool in_a_run(const sender& s) {
@@ -185,8 +194,7 @@ void worker::run(addressee of, std::shared_ptr<const test_plan> plan) {
   if (started == 0) return drop_run(*group);
   // What another topic's run has begun goes on.
   if (running == started || !audit_.is_open(of.kind)) audit_.open(of.kind);
-  const std::string& progress = text->plan().progress;
-  if (!progress.empty()) live_.begin(of.kind, run_id, progress, seconds);
+  if (auto way = progress_of(text->plan())) live_.begin(of.kind, run_id, std::move(way), seconds);
 }
 
 void worker::cancel_run(addressee of) {

@@ -48,6 +48,8 @@ class bus_carrier::endpoint final : public drivers::request_handler,
 
   void on_listening(drivers::listener&) override {
     owner_.deaf_because_.clear();
+    if (std::exchange(lost_, false)) owner_.bus_is_back();
+    heard_ = true;
     if (state_ != state::declaring) return;
     state_ = state::checking;
     check();
@@ -57,6 +59,7 @@ class bus_carrier::endpoint final : public drivers::request_handler,
                          bool final) override {
     std::string why = words_of(error, detail);
     owner_.deaf_because_ = why;
+    if (heard_ && !std::exchange(lost_, true)) owner_.bus_was_lost();
     if (final) {
       fail(std::move(why));
     } else {
@@ -137,7 +140,7 @@ class bus_carrier::endpoint final : public drivers::request_handler,
   /// Says what this machine's clock has, and takes a correction of it.
   void tell_time(drivers::listener& from, const drivers::incoming_request& request,
                  std::int64_t received) {
-    ++owner_.counters_.commands;
+    owner_.understood();
     if (clock_.correct) correct_clock(*clock_.correct);
     if (!request.wants_reply) return from.done(request.id);
     std::string reply;
@@ -152,7 +155,8 @@ class bus_carrier::endpoint final : public drivers::request_handler,
       run_ = {};
       if (!control::read_run_test_args(args, run_, why)) return false;
       reply_to_ = run_.reply_to;
-      return true;
+      if (!run_.cancel && is_ours()) why = commands_.on_prepare(kind_, run_);
+      return why.empty();
     }
     if (m == method::client_ping || m == method::get_server_results) {
       return control::read_reply_addr_args(args, reply_to_, why);
@@ -160,23 +164,20 @@ class bus_carrier::endpoint final : public drivers::request_handler,
     return true;
   }
 
+  /// As ombt: tests that are unknown or another kind's are ignored.
+  bool is_ours() const { return run_.test && control::client_kind(*run_.test) == kind_; }
+
   void carry_out(method m) {
-    if (m == method::run_test && run_.cancel) {
-      ++owner_.counters_.commands;
-      commands_.on_cancel(kind_, run_.parameters.run, owner_.path_to(reply_to_));
+    if (m == method::run_test && !run_.cancel && !is_ours()) {
+      owner_.refuse("run_test: no test of a " + std::string(wire_name(kind_)));
       return;
     }
+    owner_.understood();
     if (m == method::run_test) {
-      // As ombt: tests that are unknown or another kind's are ignored.
-      if (!run_.test || control::client_kind(*run_.test) != kind_) {
-        owner_.refuse("run_test: no test of a " + std::string(wire_name(kind_)));
-        return;
-      }
-      ++owner_.counters_.commands;
-      commands_.on_run(kind_, std::exchange(run_, {}), owner_.path_to(reply_to_));
-      return;
+      const auto from = owner_.path_to(reply_to_);
+      if (run_.cancel) return commands_.on_cancel(kind_, run_.parameters.run, from);
+      return commands_.on_run(kind_, std::exchange(run_, {}), from);
     }
-    ++owner_.counters_.commands;
     if (m == method::client_ping) commands_.on_ping(kind_, owner_.path_to(reply_to_));
     if (m == method::get_server_results) commands_.on_collect(kind_, owner_.path_to(reply_to_));
     if (m == method::shutdown) commands_.on_shutdown(kind_);
@@ -189,6 +190,8 @@ class bus_carrier::endpoint final : public drivers::request_handler,
   std::unique_ptr<drivers::listener> listener_;
   state state_ = state::declaring;
   int tries_ = 0;
+  bool heard_ = false;  ///< it has listened, once
+  bool lost_ = false;   ///< and does not now
   drivers::time_point checked_at_{};
   drivers::loop::timer_id retry_ = 0;
   control::reply_address reply_to_;
@@ -204,6 +207,7 @@ bus_carrier::bus_carrier(drivers::loop& loop, bus_carrier_settings settings,
       transport_(std::move(transport)),
       link_(std::make_shared<bus_link>()) {
   link_->carrier = this;
+  link_->last_answer = static_cast<std::uint64_t>(uncorrected_now()) / 1000;
   // Control queues are this process's alone; ombt leaves them behind, we need not.
   transport_->remove_declarations(true);
   for (const control_endpoint& named : settings_.endpoints) {
@@ -215,16 +219,19 @@ bus_carrier::~bus_carrier() {
   link_->carrier = nullptr;
   endpoints_.clear();
   transport_.reset();  // nothing completes from here on
-  std::exchange(link_->in_use, {}).clear();
+  stop_paths();
+  link_->in_use.clear();
 }
 
 void bus_carrier::start() {
+  heard_ = drivers::steady_clock::now();
   for (const auto& e : endpoints_) e->start();
 }
 
 void bus_carrier::stop(drivers::duration limit, std::function<void()> done) {
   stopped_ = true;
   link_->carrier = nullptr;
+  stop_paths();
   transport_->close(limit, std::move(done));
 }
 
@@ -246,9 +253,26 @@ void bus_carrier::endpoint_failed(std::string why) {
   handler_.on_carrier_failed(std::move(why));
 }
 
+void bus_carrier::stop_paths() {
+  for (const auto& path : std::vector(link_->in_use)) path->stop();
+}
+
+void bus_carrier::bus_was_lost() {
+  for (const auto& path : link_->in_use) path->doubt();
+}
+
+void bus_carrier::bus_is_back() {
+  for (const auto& path : std::vector(link_->in_use)) path->send_doubted();
+}
+
 void bus_carrier::refuse(std::string why) {
   ++counters_.refused;
   refusal_ = std::move(why);
+}
+
+void bus_carrier::understood() {
+  ++counters_.commands;
+  heard_ = drivers::steady_clock::now();
 }
 
 void bus_carrier::call_own(drivers::completion& done, std::uint64_t tag) {
@@ -270,7 +294,7 @@ std::shared_ptr<bus_path> bus_carrier::path_to(const control::reply_address& con
     if (oldest == paths_.end()) oldest = paths_.begin();
     paths_.erase(oldest);
   }
-  paths_.push_back(std::make_shared<bus_path>(link_, controller));
+  paths_.push_back(std::make_shared<bus_path>(loop_, link_, controller));
   return paths_.back();
 }
 

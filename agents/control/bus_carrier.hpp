@@ -26,17 +26,10 @@
 
 namespace ombt::agents {
 
-/// One name of this process on the control bus.
-struct control_endpoint {
-  wire::control::agent_kind kind = wire::control::agent_kind::rpc_client;
-  std::string name;  ///< the RPC server's; the only agent's own name, or one for all of them
-  std::string topic;
-  command_handler* commands = nullptr;  ///< whose the commands are; empty: the carrier's handler
-};
-
 struct bus_carrier_settings {
   bool unique = false;
-  std::vector<control_endpoint> endpoints;               ///< one a kind and topic
+  /// One a kind and topic: its name is that of an RPC server on the control bus.
+  std::vector<control_endpoint> endpoints;
   drivers::duration timeout = std::chrono::seconds{60};  ///< of calls to the controller
   drivers::duration ready_timeout = std::chrono::seconds{2};
   int ready_tries = 25;
@@ -57,11 +50,11 @@ class bus_carrier final : public carrier {
   void start() override;
   void stop(drivers::duration limit, std::function<void()> done) override;
   const carrier_counters& counters() const noexcept override { return counters_; }
+  const std::string& last_refusal() const noexcept override { return refusal_; }
   std::string last_trouble() const override;
-  /// Why it does not hear commands now; empty: it does.
-  const std::string& deaf_because() const noexcept { return deaf_because_; }
-  /// Why the last command was refused; empty: none was.
-  const std::string& last_refusal() const noexcept { return refusal_; }
+  std::string deaf_because() const override { return deaf_because_; }
+  drivers::time_point last_heard() const override { return heard_; }
+  std::string lost_because() const override { return lost_because_; }
 
  private:
   friend class bus_path;
@@ -70,6 +63,11 @@ class bus_carrier final : public carrier {
   void endpoint_ready();
   void endpoint_failed(std::string why);
   void refuse(std::string why);
+  /// By one of its listeners, which says both once a loss.
+  void bus_was_lost();
+  void bus_is_back();
+  void stop_paths();
+  void understood();
   /// Calls self_ready of its own first address: whether the bus carries anything.
   void call_own(drivers::completion& done, std::uint64_t tag);
   std::shared_ptr<bus_path> path_to(const wire::control::reply_address& controller);
@@ -84,7 +82,9 @@ class bus_carrier final : public carrier {
   carrier_counters counters_;
   std::string refusal_;
   std::string trouble_;
+  std::string lost_because_;
   std::string deaf_because_;
+  drivers::time_point heard_{};  ///< the last command that was understood, or the start
   std::size_t ready_ = 0;
   bool failed_ = false;
   bool stopped_ = false;

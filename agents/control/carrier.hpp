@@ -14,7 +14,7 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <vector>
+#include <string_view>
 
 namespace ombt::agents {
 
@@ -33,11 +33,24 @@ class answer_path {
   /// Asks the controller whether it is still there; answer runs once, later (not if the carrier
   /// stops before). While the bus is out of reach nobody is known to be gone.
   virtual void check_alive(std::function<void(bool alive)> answer) = 0;
+  /// The agents have been told to begin the run of that id, which came this way.
+  virtual void run_begun(const std::string& /*run*/) {}
+  /// Takes texts of progress (wire/control/live.hpp), on any thread, and drops those that find no
+  /// room; empty: nothing of the kind goes this way.
+  virtual std::function<void(std::string_view text)> progress() { return {}; }
 };
 
 /// What controllers ask for.
 class command_handler {
  public:
+  /// How many of them have not left.
+  virtual std::size_t agents(wire::control::agent_kind kind) const = 0;
+  /// A run may be asked for next: why it will not be done, one line; empty: it will, and the bounds
+  /// of the process keep room for it until on_run() or on_forget().
+  virtual std::string on_prepare(wire::control::agent_kind kind,
+                                 const wire::control::run_test_request& request) = 0;
+  virtual void on_forget(wire::control::agent_kind kind) = 0;
+
   virtual void on_ping(wire::control::agent_kind kind, std::shared_ptr<answer_path> from) = 0;
   /// The test is one that this side knows and that agents of this kind run.
   virtual void on_run(wire::control::agent_kind kind,
@@ -48,6 +61,8 @@ class command_handler {
                          std::shared_ptr<answer_path> from) = 0;
   virtual void on_collect(wire::control::agent_kind kind, std::shared_ptr<answer_path> from) = 0;
   virtual void on_shutdown(wire::control::agent_kind kind) = 0;
+  /// The controller at the end of this path has gone: its runs are cancelled at once.
+  virtual void on_gone(const answer_path& which) = 0;
 
   /// Commands can come from now on; once.
   virtual void on_carrier_ready() = 0;
@@ -56,6 +71,14 @@ class command_handler {
 
  protected:
   ~command_handler() = default;
+};
+
+/// The agents of a kind in a topic, and who gives commands to them their meaning.
+struct control_endpoint {
+  wire::control::agent_kind kind = wire::control::agent_kind::rpc_client;
+  std::string name;  ///< the only agent's own, or one for all of them
+  std::string topic;
+  command_handler* commands = nullptr;  ///< whose the commands are; empty: the carrier's handler
 };
 
 /// Counted since the start. Reports and pongs that were lost are the carrier's; commands that made
@@ -74,8 +97,16 @@ class carrier {
   /// Leaves cleanly; done runs at the latest after `limit`.
   virtual void stop(drivers::duration limit, std::function<void()> done) = 0;
   virtual const carrier_counters& counters() const noexcept = 0;
+  /// Why the last command was refused; empty: none was.
+  virtual const std::string& last_refusal() const noexcept = 0;
+  /// Why answers were lost, the last of them; empty: none was.
+  virtual std::string lost_because() const = 0;
   /// What keeps it from being ready, for messages; may be empty.
   virtual std::string last_trouble() const = 0;
+  /// Why it does not hear commands now; empty: it does.
+  virtual std::string deaf_because() const = 0;
+  /// When a controller was there last: now, where one is known to be. Since start() at the least.
+  virtual drivers::time_point last_heard() const = 0;
 };
 
 }  // namespace ombt::agents

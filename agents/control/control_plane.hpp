@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 // The control plane of a process: what controllers ask of its agents, topic by topic. Owns a
-// coordinator a topic and, once connected, the carriers that they share, a connection each. On the
-// first loop's thread.
+// coordinator a topic, what may be asked at most and, once connected, the carriers that they share:
+// connections to the control bus, or the port that all processes of the machine share. On the first
+// loop's thread.
 
 #include "drivers/loop.hpp"
 #include "drivers/transport.hpp"
 
 #include "agents/control/bus_carrier.hpp"
 #include "agents/control/coordinator.hpp"
+#include "agents/control/direct_carrier.hpp"
+#include "agents/control/run_bounds.hpp"
 #include "agents/fleet_options.hpp"
 
 #include <functional>
@@ -20,14 +23,15 @@ namespace ombt::agents {
 
 class control_plane {
  public:
-  /// The host must outlive it. Nobody is heard yet.
-  control_plane(agent_host& host, std::size_t topics);
+  /// Both must outlive it. Nobody is heard yet.
+  control_plane(agent_host& host, const fleet_plan& plan);
 
-  /// Makes the carriers of a plan with control, on transports to its control bus. The host is told
-  /// of each when it hears.
-  void connect(drivers::loop& on, const fleet_plan& plan,
-               const std::function<std::unique_ptr<drivers::transport>()>& make_transport);
-  std::size_t connections() const noexcept { return carriers_.size(); }
+  /// Makes the carriers of a plan with control: on transports to its control bus, or at its port.
+  /// The host is told of each when it hears.
+  void connect(drivers::loop& on,
+               const std::function<std::unique_ptr<drivers::transport>()>& make_transport,
+               const port_factory& join);
+  std::size_t carriers() const noexcept { return carriers_.size(); }
   void start();
   /// Leaves cleanly; done runs at the latest after `limit`, at once without carriers.
   void stop(drivers::duration limit, std::function<void()> done);
@@ -40,6 +44,9 @@ class control_plane {
   /// As coordinator's, of all topics; a controller of several is asked once.
   void check_controllers();
 
+  /// When a controller was there last: now, while one is or its run goes on.
+  drivers::time_point last_heard() const;
+
   /// What keeps it from being ready, for messages; may be empty.
   std::string last_trouble() const;
   /// Why it does not hear commands now; empty: it does.
@@ -48,8 +55,15 @@ class control_plane {
   std::string counted() const;
 
  private:
+  std::vector<control_endpoint> endpoints() const;
+  void connect_buses(drivers::loop& on,
+                     const std::function<std::unique_ptr<drivers::transport>()>& make_transport);
+  direct_carrier_settings settings_at_port() const;
+
+  const fleet_plan& plan_;
+  run_bounds bounds_;
   std::vector<std::unique_ptr<coordinator>> topics_;
-  std::vector<std::unique_ptr<bus_carrier>> carriers_;
+  std::vector<std::unique_ptr<carrier>> carriers_;
 };
 
 }  // namespace ombt::agents

@@ -19,14 +19,36 @@ void coordinator::on_ping(agent_kind kind, std::shared_ptr<answer_path> from) {
     from->send_pong(kind, name, at_work_on);
 }
 
+std::string coordinator::on_prepare(agent_kind kind,
+                                    const wire::control::run_test_request& request) {
+  if (runs(kind).size() >= run_limit) return std::to_string(run_limit) + " runs wait already";
+  const addressee who{kind, topic_};
+  const std::size_t agents = host_.count(who);
+  if (std::string why = bounds_.refusal(who, request.parameters, agents); !why.empty()) return why;
+  bounds_.promise(who, asked_rate(request.parameters, agents));
+  return {};
+}
+
+void coordinator::on_forget(agent_kind kind) { bounds_.promise({kind, topic_}, 0); }
+
+void coordinator::note_rate(agent_kind kind) {
+  double most = 0;
+  for (const run& one : runs(kind)) most = std::max(most, one.rate);
+  bounds_.run({kind, topic_}, most);
+}
+
 void coordinator::on_run(agent_kind kind, const wire::control::run_test_request& request,
                          std::shared_ptr<answer_path> from) {
+  on_forget(kind);
   std::deque<run>& queue = runs(kind);
   if (queue.size() >= run_limit) {
     ++refused_;
     return;
   }
-  queue.push_back({make_test_plan(request), std::move(from), 0, next_serial_++, 0});
+  const double rate = asked_rate(request.parameters, host_.count({kind, topic_}));
+  auto plan = make_test_plan(request, from->progress());
+  queue.push_back({std::move(plan), std::move(from), rate, 0, next_serial_++, 0});
+  note_rate(kind);
   if (queue.size() == 1) {
     start_first(kind);
   } else {
@@ -37,12 +59,14 @@ void coordinator::on_run(agent_kind kind, const wire::control::run_test_request&
 void coordinator::start_first(agent_kind kind) {
   std::deque<run>& queue = runs(kind);
   while (!queue.empty()) {
-    queue.front().agents_left = host_.names({kind, topic_}).size();
+    queue.front().agents_left = host_.count({kind, topic_});
     if (queue.front().agents_left > 0) break;
     queue.pop_front();  // the agents have left
   }
+  note_rate(kind);
   if (queue.empty()) return;
   host_.start_run({kind, topic_}, queue.front().plan);
+  queue.front().from->run_begun(queue.front().plan->run);
   suspect(kind);
 }
 
@@ -57,15 +81,26 @@ void coordinator::suspect(agent_kind kind) {
   });
 }
 
+template <class Which>
+void coordinator::end_runs(agent_kind kind, Which which) {
+  std::deque<run>& queue = runs(kind);
+  if (queue.empty()) return;
+  if (which(queue.front())) host_.cancel_run({kind, topic_});
+  queue.erase(std::remove_if(queue.begin() + 1, queue.end(), which), queue.end());
+  note_rate(kind);
+}
+
 void coordinator::on_cancel(agent_kind kind, const std::string& id,
                             std::shared_ptr<answer_path> from) {
-  std::deque<run>& queue = runs(kind);
-  const auto asked = [&](const run& one) {
+  end_runs(kind, [&](const run& one) {
     return one.plan->run == id && one.from->controller() == from->controller();
-  };
-  if (queue.empty()) return;
-  if (asked(queue.front())) host_.cancel_run({kind, topic_});
-  queue.erase(std::remove_if(queue.begin() + 1, queue.end(), asked), queue.end());
+  });
+}
+
+void coordinator::on_gone(const answer_path& which) {
+  for (const agent_kind kind : wire::control::agent_kinds) {
+    end_runs(kind, [&](const run& one) { return one.from.get() == &which; });
+  }
 }
 
 void coordinator::check_controllers() {
@@ -93,7 +128,7 @@ void coordinator::run_done(agent_kind kind, const std::string& name, report figu
 }
 
 void coordinator::on_collect(agent_kind kind, std::shared_ptr<answer_path> from) {
-  const std::size_t agents = host_.names({kind, topic_}).size();
+  const std::size_t agents = host_.count({kind, topic_});
   if (agents == 0) return;
   if (collections_.size() >= ticket_limit) {
     ++refused_;

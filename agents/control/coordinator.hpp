@@ -17,9 +17,11 @@
 //                an agent is done              its results go to the controller      running
 //                … the last one                next in the queue starts              running/free
 //                controller found gone         run is cancelled; agents end soon     running
-//                cancel by its controller      as above; one that waits is dropped   running
+//                cancel by its controller,
+//                or that has gone              as above; one that waits is dropped   running
 
 #include "agents/control/carrier.hpp"
+#include "agents/control/run_bounds.hpp"
 #include "agents/fleet_options.hpp"
 #include "agents/test_plan.hpp"
 
@@ -38,6 +40,8 @@ class agent_host {
  public:
   /// The agents that have not left.
   virtual std::vector<std::string> names(addressee of) const = 0;
+  /// How many these are.
+  virtual std::size_t count(addressee of) const = 0;
   /// Starts a run on all of them; each ends in coordinator::run_done, later.
   virtual void start_run(addressee of, std::shared_ptr<const test_plan> plan) = 0;
   virtual void cancel_run(addressee of) = 0;
@@ -60,8 +64,16 @@ class coordinator final : public command_handler {
   /// So many questions in a row a controller may leave unanswered.
   static constexpr int most_unanswered = 3;
 
-  explicit coordinator(agent_host& host, std::uint32_t topic = 0) : host_(host), topic_(topic) {}
+  /// Both must outlive it.
+  coordinator(agent_host& host, run_bounds& bounds, std::uint32_t topic = 0)
+      : host_(host), bounds_(bounds), topic_(topic) {}
 
+  std::size_t agents(wire::control::agent_kind kind) const override {
+    return host_.count({kind, topic_});
+  }
+  std::string on_prepare(wire::control::agent_kind kind,
+                         const wire::control::run_test_request& request) override;
+  void on_forget(wire::control::agent_kind kind) override;
   void on_ping(wire::control::agent_kind kind, std::shared_ptr<answer_path> from) override;
   void on_run(wire::control::agent_kind kind, const wire::control::run_test_request& request,
               std::shared_ptr<answer_path> from) override;
@@ -69,6 +81,7 @@ class coordinator final : public command_handler {
                  std::shared_ptr<answer_path> from) override;
   void on_collect(wire::control::agent_kind kind, std::shared_ptr<answer_path> from) override;
   void on_shutdown(wire::control::agent_kind kind) override { host_.leave({kind, topic_}); }
+  void on_gone(const answer_path& which) override;
   void on_carrier_ready() override { host_.carrier_ready(); }
   void on_carrier_failed(std::string why) override { host_.carrier_failed(std::move(why)); }
 
@@ -91,6 +104,7 @@ class coordinator final : public command_handler {
   struct run {
     std::shared_ptr<const test_plan> plan;
     std::shared_ptr<answer_path> from;
+    double rate = 0;  ///< messages/s that it asks for
     std::size_t agents_left = 0;
     std::uint64_t serial = 0;
     int unanswered = 0;
@@ -106,8 +120,12 @@ class coordinator final : public command_handler {
   }
   void start_first(wire::control::agent_kind kind);
   void suspect(wire::control::agent_kind kind);
+  template <class Which>
+  void end_runs(wire::control::agent_kind kind, Which which);
+  void note_rate(wire::control::agent_kind kind);
 
   agent_host& host_;
+  run_bounds& bounds_;
   std::uint32_t topic_;
   std::array<std::deque<run>, wire::control::agent_kinds.size()> runs_;  ///< front: running
   std::map<std::uint64_t, collection> collections_;

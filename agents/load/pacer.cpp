@@ -15,18 +15,22 @@ void pacer::take_next() noexcept {
 }
 
 pacer::step pacer::next(std::int64_t now) {
-  if (full_ && in_flight_ < outstanding_) {
+  const bool room = in_flight_ < outstanding_;
+  if (full_ && room) {
     unblocked_ = now;
     full_ = false;
   }
   for (int drops = 0; !over_ && now - intended_ > max_late_; ++drops) {
     if (drops == drops_at_once) return step::again;
     ++dropped_;
+    // One that the bound held when it was due had its chance when the bound let it go.
+    const bool held = unblocked_ > intended_;
+    if (room && (!held || now - unblocked_ > wire::control::late_after)) ++overslept_;
     take_next();
   }
   if (over_) return step::over;
+  full_ = !room && intended_ <= now;
   if (intended_ > now) return step::wait;
-  full_ = in_flight_ >= outstanding_;
   return full_ ? step::full : step::send;
 }
 

@@ -64,8 +64,9 @@ class pacer {
 
   bool idle() const noexcept { return in_flight_ == 0; }
   std::uint32_t in_flight() const noexcept { return in_flight_; }
-  /// Messages that went out more than control::late_after after they could have: at their instant,
-  /// or when the bound on operations last let one go.
+  /// Messages for which this side was too late, and not the bus by way of the bound on operations:
+  /// that went out more than control::late_after after they could have, at their instant or when
+  /// the bound last let one go; and that were dropped although the bound did not hold them.
   std::uint64_t overslept() const noexcept { return overslept_; }
 
  private:

@@ -96,7 +96,7 @@ class thread_audit final : private drivers::timer_target {
   bool is_open(wire::control::agent_kind kind) const noexcept {
     return windows_[static_cast<std::size_t>(kind)].is_open();
   }
-  /// Messages of a run's schedule, and how many of them were sent late.
+  /// Messages of a run's schedule, and for how many of them this side was too late (pacer.hpp).
   void add_late(wire::control::agent_kind kind, std::uint64_t late, std::uint64_t of) noexcept;
   /// Ends for that kind; none if it did not begin.
   std::optional<wire::control::audit_report> take(wire::control::agent_kind kind);

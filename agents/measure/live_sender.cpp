@@ -34,11 +34,10 @@ std::vector<live_sender::watched>::iterator live_sender::find(agent_kind kind,
                       [&](const watched& one) { return one.kind == kind && one.run == run; });
 }
 
-void live_sender::begin(agent_kind kind, const std::string& run, const std::string& to,
+void live_sender::begin(agent_kind kind, const std::string& run, way to,
                         std::shared_ptr<second_recorder> seconds) {
   if (find(kind, run) != watched_.end()) return;
-  watched_.push_back(
-      {kind, run, std::make_unique<drivers::datagram_sender>(to), std::move(seconds)});
+  watched_.push_back({kind, run, std::move(to), std::move(seconds)});
   if (timer_ == 0) arm();
 }
 
@@ -80,7 +79,7 @@ void live_sender::tell(watched& of, const activity& now) {
   report.second = of.seconds->last();
   text_.clear();
   append_live_report(text_, report);
-  of.to->send(text_);
+  of.to(text_);
 }
 
 }  // namespace ombt::agents

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Tells a controller on this machine, once a second, how the run of a thread's agents goes on
-// (wire/control/live.hpp). Owns the timer and the senders; while nobody looks on there is neither.
-// All on the thread of its loop.
+// Tells a controller, once a second, how the run of a thread's agents goes on
+// (wire/control/live.hpp). Owns the timer and the ways there; while nobody looks on there is
+// neither. All on the thread of its loop.
 
 #include "wire/control/live.hpp"
 
-#include "drivers/datagrams.hpp"
 #include "drivers/loop.hpp"
 
 #include "agents/measure/intervals.hpp"
@@ -15,6 +14,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace ombt::agents {
@@ -34,8 +34,11 @@ class live_sender final : private drivers::timer_target {
   live_sender(const live_sender&) = delete;
   live_sender& operator=(const live_sender&) = delete;
 
-  /// Begins for a run of that kind, unless it has; `to` is a name as drivers/datagrams.hpp has it.
-  void begin(wire::control::agent_kind kind, const std::string& run, const std::string& to,
+  /// Takes a text, or drops it; never waits.
+  using way = std::function<void(std::string_view text)>;
+
+  /// Begins for a run of that kind, unless it has.
+  void begin(wire::control::agent_kind kind, const std::string& run, way to,
              std::shared_ptr<second_recorder> seconds);
   /// Tells the last figures, and that it is over; nothing if it did not begin.
   void end(wire::control::agent_kind kind, const std::string& run);
@@ -46,7 +49,7 @@ class live_sender final : private drivers::timer_target {
   struct watched {
     wire::control::agent_kind kind;
     std::string run;
-    std::unique_ptr<drivers::datagram_sender> to;
+    way to;
     std::shared_ptr<second_recorder> seconds;
   };
 

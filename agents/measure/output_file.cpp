@@ -166,4 +166,19 @@ std::string output_path(std::string_view pattern, int number, bool& own) {
   return path;
 }
 
+output_files::output_files(const std::string& pattern, std::size_t agents) {
+  if (pattern.empty()) return;
+  for (std::size_t i = 0; i < agents; ++i) {
+    const std::string path = output_path(pattern, static_cast<int>(i), own_);
+    files_.push_back(i == 0 || own_ ? std::make_shared<output_file>(path) : files_.front());
+  }
+}
+
+std::string output_files::trouble() const {
+  for (const auto& file : files_) {
+    if (std::string trouble = file->trouble(); !trouble.empty()) return trouble;
+  }
+  return {};
+}
+
 }  // namespace ombt::agents

@@ -10,6 +10,7 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace ombt::agents {
 
@@ -92,5 +93,25 @@ class message_log {
 /// there was a %n, that is whether each agent has a file of its own. Throws configuration_error
 /// for another % sequence.
 std::string output_path(std::string_view pattern, int number, bool& own);
+
+/// The files of a process's agents: one for all of them, or with %n in the pattern one each.
+class output_files {
+ public:
+  /// An empty pattern: there are none. Throws as output_path and output_file do.
+  output_files(const std::string& pattern, std::size_t agents);
+
+  /// Null: there are none.
+  std::shared_ptr<output_file> of(std::size_t agent) const {
+    return files_.empty() ? nullptr : files_[agent];
+  }
+  /// Whether each agent has a file of its own.
+  bool own() const noexcept { return own_; }
+  /// What was lost, of the first file that lost something; empty: nothing.
+  std::string trouble() const;
+
+ private:
+  std::vector<std::shared_ptr<output_file>> files_;  ///< of each agent
+  bool own_ = false;
+};
 
 }  // namespace ombt::agents

@@ -1,82 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agents/control/bus_carrier.hpp"
-
-#include "tests/agents/fake_controller.hpp"
-
-#include <catch2/catch.hpp>
+#include "tests/agents/carrier_fixture.hpp"
 
 using namespace ombt;
 using namespace ombt::tests;
 using agents::answer_path;
-using agents::report;
 using wire::control::agent_kind;
 using wire::control::test_kind;
-
-namespace {
-
-struct carrier_fixture : agents::command_handler {
-  drivers::loop loop;
-  fake_bus bus;
-  agents::bus_carrier_settings settings;
-  std::unique_ptr<agents::bus_carrier> carrier;
-
-  int ready = 0;
-  std::vector<std::string> failures;
-  std::vector<std::string> commands;
-  std::vector<std::shared_ptr<answer_path>> paths;
-  std::vector<wire::control::run_test_request> runs;
-
-  carrier_fixture() {
-    settings.endpoints = {{agent_kind::rpc_client, "clients", "t"},
-                          {agent_kind::rpc_server, "server", "t"}};
-    settings.ready_timeout = std::chrono::milliseconds(2);
-  }
-  void on_ping(agent_kind kind, std::shared_ptr<answer_path> from) override {
-    note("ping", kind, std::move(from));
-  }
-  void on_run(agent_kind kind, const wire::control::run_test_request& request,
-              std::shared_ptr<answer_path> from) override {
-    runs.push_back(request);
-    note("run", kind, std::move(from));
-  }
-  void on_cancel(agent_kind kind, const std::string& run,
-                 std::shared_ptr<answer_path> from) override {
-    note(("cancel " + run).c_str(), kind, std::move(from));
-  }
-  void on_collect(agent_kind kind, std::shared_ptr<answer_path> from) override {
-    note("collect", kind, std::move(from));
-  }
-  void on_shutdown(agent_kind kind) override { note("shutdown", kind, nullptr); }
-  void on_carrier_ready() override { ++ready; }
-  void on_carrier_failed(std::string why) override { failures.push_back(std::move(why)); }
-
-  void note(const char* what, agent_kind kind, std::shared_ptr<answer_path> from) {
-    commands.push_back(std::string(what) + " " + std::string(wire_name(kind)));
-    if (from) paths.push_back(std::move(from));
-  }
-  void make() {
-    carrier = std::make_unique<agents::bus_carrier>(loop, settings, *this, bus.make(loop));
-    carrier->start();
-  }
-  void start() {
-    make();
-    REQUIRE(drive(loop, [&] { return ready == 1; }));
-  }
-  std::shared_ptr<answer_path> path_from(fake_controller& controller) {
-    const std::size_t before = paths.size();
-    controller.ask(agent_kind::rpc_client, "client_ping");
-    REQUIRE(drive(loop, [&] { return paths.size() > before; }));
-    return paths.back();
-  }
-};
-
-scripted_outcome fails(errc e) {
-  scripted_outcome outcome;
-  outcome.error = e;
-  return outcome;
-}
-
-}  // namespace
 
 TEST_CASE_METHOD(carrier_fixture, "One control server a kind, ready when each has called itself") {
   start();
@@ -210,144 +139,37 @@ TEST_CASE_METHOD(carrier_fixture,
 
 TEST_CASE_METHOD(carrier_fixture, "A command that was called, not cast, is answered") {
   start();
-  struct caller : drivers::completion {
-    int done = 0;
-    std::string exception;
-    void on_complete(std::uint64_t, const drivers::outcome& o) override {
-      ++done;
-      if (o.exception) exception = o.exception->class_name;
-    }
-  } caller;
-  const auto peer = bus.make(loop);
-  drivers::target to;
-  to.exchange = "ombt-control";
-  to.topic = "client-RPCClient-t";
-  const auto call = [&](const char* method, const char* args) {
-    const int before = caller.done;
-    caller.exception.clear();
-    drivers::request_message r;
-    r.method = method;
-    r.args_json = args;
-    peer->call(to, r, {}, caller, 0);
-    REQUIRE(drive(loop, [&] { return caller.done > before; }));
-    return caller.exception;
-  };
   CHECK(call("shutdown", "{}").empty());
   CHECK(call("self_ready", "{}").empty());
-  CHECK(call("client_ping", "{}") == "ValueError");
-  CHECK(call("nope", "{}") == "NoSuchMethod");
+  CHECK(call("client_ping", "{}").starts_with("ValueError: "));
+  CHECK(call("nope", "{}").starts_with("NoSuchMethod: "));
   CHECK(commands == std::vector<std::string>{"shutdown RPCClient"});
 }
 
-TEST_CASE_METHOD(carrier_fixture, "Pongs and results arrive at the controller, in order") {
-  start();
-  fake_controller controller(bus, loop, "ctl");
-  const auto path = path_from(controller);
-  for (int i = 0; i < 100; ++i)
-    path->send_pong(agent_kind::rpc_client, "c-" + std::to_string(i), {});
-  report figures;
-  figures.results.add_success(1.5);
-  figures.details.run = "r";
-  figures.details.latency.record(1500000);
-  path->send_result(agent_kind::rpc_client, "c-0", figures, false);
-  path->send_result(agent_kind::rpc_client, "c-1", figures, true);
-  REQUIRE(drive(loop, [&] { return carrier->counters().answers == 102; }));
-  REQUIRE(controller.pongs.size() == 100);
-  for (int i = 0; i < 100; ++i) {
-    CHECK(controller.pongs[static_cast<std::size_t>(i)].name == "c-" + std::to_string(i));
-  }
-  REQUIRE(controller.results.size() == 2);
-  CHECK(controller.results[0].name == "c-0");
-  CHECK(controller.results[0].results.msgs_ok == 1);
-  CHECK_FALSE(controller.results[0].has_details);
-  CHECK(controller.results[1].has_details);
-  CHECK(controller.results[1].details.run == "r");
-  CHECK(bus.sent("client_pong")[0].timeout == settings.timeout);
-}
-
-TEST_CASE_METHOD(carrier_fixture, "No more than the window is on its way at once") {
-  settings.window = 4;
-  start();
-  fake_controller controller(bus, loop, "ctl");
-  const auto path = path_from(controller);
-  scripted_outcome hang;
-  hang.hang = true;
-  bus.script_always("client_pong", hang);
-  for (int i = 0; i < 50; ++i) path->send_pong(agent_kind::rpc_client, "c", {});
-  settle(loop);
-  CHECK(bus.sent("client_pong").size() == 4);
-}
-
 TEST_CASE_METHOD(carrier_fixture,
-                 "A controller that vanished loses its answers and holds up nobody else") {
-  start();
-  fake_controller gone(bus, loop, "gone");
-  fake_controller there(bus, loop, "there");
-  const auto to_gone = path_from(gone);
-  const auto to_there = path_from(there);
-  CHECK(to_gone != to_there);
-  gone.vanish();
-  for (int i = 0; i < 200; ++i) to_gone->send_pong(agent_kind::rpc_client, "c", {});
-  to_there->send_pong(agent_kind::rpc_client, "c", {});
-  REQUIRE(drive(
-      loop, [&] { return carrier->counters().answers_lost == 200 && there.pongs.size() == 1; }));
-  CHECK(bus.sent("client_pong").size() <= 1 + 2 * 16);  // the rest was not even tried
-  bool asked = false;
-  bool alive = true;
-  to_gone->check_alive([&](bool a) {
-    asked = true;
-    alive = a;
-  });
-  REQUIRE(drive(loop, [&] { return asked; }));
-  CHECK_FALSE(alive);
-  asked = false;
-  to_there->check_alive([&](bool a) {
-    asked = true;
-    alive = a;
-  });
-  REQUIRE(drive(loop, [&] { return asked; }));
-  CHECK(alive);
-}
-
-TEST_CASE_METHOD(carrier_fixture, "While the bus carries nothing nobody is known to be gone") {
+                 "A run beyond the process's bounds is refused, and whoever calls hears why") {
   start();
   fake_controller controller(bus, loop, "ctl");
-  const auto path = path_from(controller);
-  int answers = 0;
-  bool alive = false;
-  const auto ask = [&] {
-    const int before = answers;
-    path->check_alive([&](bool a) {
-      ++answers;
-      alive = a;
-    });
-    REQUIRE(drive(loop, [&] { return answers > before; }));
-    return alive;
-  };
-  const std::size_t calls = bus.sent("self_ready").size();
-  bus.script("self_ready", fails(errc::messaging_timeout));  // the controller is silent
-  bus.script("self_ready", fails(errc::messaging_timeout));  // and so are we
-  CHECK(ask());
-  const auto asked = bus.sent("self_ready");
-  REQUIRE(asked.size() == calls + 2);
-  CHECK(asked[calls].to.server == "ctl");
-  CHECK(asked[calls + 1].to.server == asked[0].to.server);   // its own address, as at the start
-  bus.script("self_ready", fails(errc::messaging_timeout));  // the bus carries what we send
-  CHECK_FALSE(ask());
-  bus.script("self_ready", fails(errc::message_undeliverable));  // the bus says it
-  CHECK_FALSE(ask());
-  CHECK(bus.sent("self_ready").size() == calls + 5);
-  CHECK(ask());
+  refusal = "the run asks too much";
+  wire::control::test_parameters p;
+  p.count = 4;
+  controller.run(agent_kind::rpc_client, test_kind::cast, p);
+  REQUIRE(drive(loop, [&] { return carrier->counters().refused == 1; }));
+  CHECK(carrier->last_refusal() == "run_test: the run asks too much");
+  CHECK(call("run_test", R"({"test": "test_cast", "kwargs": {"count": 1}, "reply_addr": )"
+                         R"({"exchange": "e", "topic": "t", "server": "s"}})") ==
+        "ValueError: the run asks too much");
+  CHECK(runs.empty());
+  refusal.clear();
+  const auto before = carrier->last_heard();
+  controller.run(agent_kind::rpc_client, test_kind::cast, p);
+  REQUIRE(drive(loop, [&] { return runs.size() == 1; }));
+  CHECK(carrier->last_heard() > before);
 }
 
 TEST_CASE_METHOD(carrier_fixture, "Commands of several topics come to the handler of each") {
-  struct other final : agents::command_handler {
+  struct other final : silent_commands {
     void on_ping(agent_kind, std::shared_ptr<answer_path> from) override { pinged = from; }
-    void on_run(agent_kind, const wire::control::run_test_request&,
-                std::shared_ptr<answer_path>) override {}
-    void on_cancel(agent_kind, const std::string&, std::shared_ptr<answer_path>) override {}
-    void on_collect(agent_kind, std::shared_ptr<answer_path>) override {}
-    void on_shutdown(agent_kind) override {}
     void on_carrier_ready() override { FAIL("it is not this one's"); }
     void on_carrier_failed(std::string) override { FAIL("it is not this one's"); }
     std::shared_ptr<answer_path> pinged;
@@ -374,61 +196,4 @@ TEST_CASE_METHOD(carrier_fixture, "Commands of several topics come to the handle
   second.pinged->check_alive([&](bool is) { alive += is ? 1 : 0; });
   REQUIRE(drive(loop, [&] { return alive == 4; }));
   CHECK(bus.sent("self_ready").size() == asked_before + 2);
-}
-
-TEST_CASE_METHOD(carrier_fixture, "An answer that fails otherwise costs only itself") {
-  start();
-  fake_controller controller(bus, loop, "ctl");
-  const auto path = path_from(controller);
-  bus.script("client_pong", fails(errc::remote_exception));
-  bus.script("client_pong", fails(errc::nacked));
-  for (int i = 0; i < 30; ++i) path->send_pong(agent_kind::rpc_client, "c", {});
-  REQUIRE(drive(loop, [&] { return carrier->counters().answers == 28; }));
-  CHECK(carrier->counters().answers_lost == 2);
-}
-
-TEST_CASE_METHOD(carrier_fixture, "What waits for one controller is bounded") {
-  settings.answer_limit = 10;
-  settings.window = 1;
-  start();
-  fake_controller controller(bus, loop, "ctl");
-  const auto path = path_from(controller);
-  for (int i = 0; i < 1000; ++i) path->send_pong(agent_kind::rpc_client, "c", {});
-  CHECK(carrier->counters().answers_lost == 1000 - 11);
-}
-
-TEST_CASE_METHOD(carrier_fixture, "Any number of controllers may come; few are remembered") {
-  settings.controller_limit = 4;
-  start();
-  scripted_outcome hang;
-  hang.hang = true;
-  bus.script_always("client_pong", hang);
-  fake_controller asker(bus, loop, "x");
-  for (int i = 0; i < 100; ++i) {
-    asker.address.server = "controller-" + std::to_string(i);
-    path_from(asker)->send_pong(agent_kind::rpc_client, "c", {});
-    if (i % 2 == 0) paths.clear();  // nobody holds the path while its call is on its way
-  }
-  bus.clear_script("client_pong");
-  bool closed = false;
-  carrier->stop(std::chrono::seconds(1), [&] { closed = true; });
-  REQUIRE(drive(loop, [&] { return closed; }));
-  settle(loop);
-  for (const auto& path : paths) path->send_pong(agent_kind::rpc_client, "late", {});
-  CHECK(bus.sent("client_pong").size() == 100);
-  CHECK(bus.declarations_removed() == 1);
-}
-
-TEST_CASE_METHOD(carrier_fixture, "A path outlives its carrier without harm") {
-  start();
-  fake_controller controller(bus, loop, "ctl");
-  const auto path = path_from(controller);
-  path->send_pong(agent_kind::rpc_client, "c", {});
-  bool closed = false;
-  carrier->stop(std::chrono::seconds(1), [&] { closed = true; });
-  REQUIRE(drive(loop, [&] { return closed; }));
-  carrier.reset();
-  path->send_pong(agent_kind::rpc_client, "c", {});
-  path->check_alive([](bool) { FAIL("nobody can answer"); });
-  settle(loop);
 }

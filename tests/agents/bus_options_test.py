@@ -6,6 +6,7 @@ and what the agents count of messages that nobody should send.
 To be run under `ombt-bus rabbit --`. OMBT_AGENT names the agents' program, OMBT_BIN the folder of
 all."""
 
+import collections
 import glob
 import json
 import os
@@ -71,6 +72,34 @@ class OptionsTest(BusTest):
             self.assertEqual(len(result), 1, "the run failed")
             return result[0]
         return wait
+
+
+class Bound(OptionsTest):
+    """Where connections begin."""
+
+    @staticmethod
+    def connections():
+        """Connections to the bus by the address that they begin at."""
+        port = bus.Address(bus.url()).port
+        found = collections.Counter()
+        with open("/proc/net/tcp", encoding="ascii") as file:
+            for line in file.readlines()[1:]:
+                _, local, peer, state = line.split()[:4]
+                if int(peer[9:], 16) == port and state == "01":
+                    found[".".join(str(b) for b in bytes.fromhex(local[:8])[::-1])] += 1
+        return found
+
+    def test_agents_are_spread_over_the_addresses_and_control_is_not(self):
+        before = self.connections()
+        self.agents("--rpc-client", "4", "--listener", "2", "--topology", "lean",
+                    "--bind-address", "127.0.0.2,127.0.0.3,127.0.0.4")
+        self.agents("--rpc-server", "1")
+        begun = self.connections() - before
+        self.assertEqual({address: begun[address] for address in begun if address > "127.0.0.1"},
+                         {"127.0.0.2": 2, "127.0.0.3": 2, "127.0.0.4": 2})
+        self.assertGreaterEqual(begun["127.0.0.1"], 3)  # control of both, the server
+        _, report = self.native_run("--expect", "5", "rpc-call", "--calls", "3")
+        self.assertEqual((report["ok"], report["clients"]["messages_ok"]), (True, 12))
 
 
 class Counted(OptionsTest):

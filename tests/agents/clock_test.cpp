@@ -11,6 +11,7 @@
 #include "agents/rpc_server.hpp"
 #include "tests/agents/fake_controller.hpp"
 #include "tests/agents/sender_fixture.hpp"
+#include "tests/agents/silent_commands.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -32,7 +33,7 @@ struct uncorrected {
 };
 
 /// A process with clients and a server, on the bus.
-struct clock_fixture : uncorrected, agents::command_handler {
+struct clock_fixture : uncorrected, silent_commands {
   drivers::loop loop;
   fake_bus bus;
   std::unique_ptr<agents::bus_carrier> carrier;
@@ -51,13 +52,7 @@ struct clock_fixture : uncorrected, agents::command_handler {
     REQUIRE(drive(loop, [&] { return ready == 1; }));
   }
   void on_ping(agent_kind, std::shared_ptr<agents::answer_path> from) override { path = from; }
-  void on_run(agent_kind, const wire::control::run_test_request&,
-              std::shared_ptr<agents::answer_path>) override {}
-  void on_cancel(agent_kind, const std::string&, std::shared_ptr<agents::answer_path>) override {}
-  void on_collect(agent_kind, std::shared_ptr<agents::answer_path>) override {}
-  void on_shutdown(agent_kind) override {}
   void on_carrier_ready() override { ++ready; }
-  void on_carrier_failed(std::string) override {}
 
   struct caller : drivers::completion {
     bool done = false;

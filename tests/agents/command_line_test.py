@@ -5,6 +5,7 @@
 OMBT_AGENT names the program."""
 
 import os
+import pty
 import resource
 import signal
 import socket
@@ -21,7 +22,7 @@ AGENT = os.environ["OMBT_AGENT"]
 
 def run(*arguments, env=None, timeout=30):
     clean = {k: v for k, v in os.environ.items() if not k.startswith("OMBT_")}
-    clean.update(env or {})
+    clean.update({"OMBT_CONTROL": "bus", **(env or {})})
     return subprocess.run([AGENT, *arguments], capture_output=True, text=True, env=clean,
                           timeout=timeout, check=False)
 
@@ -87,10 +88,27 @@ class Refused(unittest.TestCase):
                 (client + ("--url", "rabbit://localhost:70000"), "70000"),
                 (client + ("--url", "rabbit://localhost?nonsense=1"), "nonsense"),
                 (client + ("--control", "telegraph://localhost"), "telegraph"),
+                (client + ("--control", "somewhere"), "--control: expected bus, unix:/PATH, the URL of a bus, or tcp://HOST"),
+                (client + ("--control", "unix:here"), "--control: a socket's path"),
+                (client + ("--listen", "here"), "--listen: expected a port, or HOST:PORT"),
+                (client + ("--listen", "5800", "--control", "bus"),
+                 "--listen takes the place of --control"),
+                (client + ("--listen", "5800", "--token-file", "/no/such/token"), "/no/such/token"),
+                (client + ("--token-file", "token"), "--token-file is for control over TCP"),
+                (client + ("--max-rate", "0"), "--max-rate 0: expected messages/s from 0.001"),
+                (client + ("--max-rate", "fast"), "--max-rate fast: expected a number"),
+                (client + ("--idle-exit", "0"), "--idle-exit 0: expected seconds from 0.1"),
+                (client + ("--idle-exit", "soon"), "--idle-exit soon: expected seconds"),
+                (client + ("--pid-file", "/no/such/folder/file"), "/no/such/folder/file"),
+                (client + ("--pid-file", "/tmp"), "--pid-file /tmp: is a folder"),
                 (client + ("--oslo-config", "/no/such/file"), "/no/such/file"),
                 (client + ("--topology", "ring"), "ring"),
                 (client + ("--topology", "shared:x"), "shared:x"),
                 (client + ("--threads", "0"), "threads"),
+                (client + ("--bind-address", "localhost"), "--bind-address 'localhost': no IP"),
+                (client + ("--bind-address", "192.0.2.1"), "'192.0.2.1': Cannot assign"),
+                (client + ("--bind-address", "127.0.0.2,"), "--bind-address ''"),
+                (client + ("--bind-address", ""), "--bind-address has an empty value"),
                 (client + ("--timeout", "0"), "--timeout 0: expected seconds from 0.001 to"),
                 (client + ("--timeout", "soon"), "--timeout soon: expected seconds"),
                 (("--rpc-server", "1", "--service-time", "5"), "service time"),
@@ -184,14 +202,58 @@ class Help(unittest.TestCase):
         self.assertEqual(result.returncode, 0)
         for word in ("--rpc-server", "--rpc-client", "--listener", "--notifier", "--topic", "--url",
                      "--control", "--unique", "--oslo-config", "--name", "--timeout", "--topology",
-                     "--threads", "--output", "--pool", "--service-time", "--site", "--daemon",
-                     "OMBT_URL", "Examples", "ombt-controller"):
+                     "--threads", "--bind-address", "--output", "--pool", "--service-time", "--site",
+                     "--daemon", "--listen", "--token-file", "--max-rate", "--max-length", "--idle-exit",
+                     "--pid-file", "OMBT_URL", "OMBT_CONTROL", "Examples", "ombt-controller"):
             self.assertIn(word, result.stdout)
 
     def test_version(self):
         result = run("--version")
         self.assertEqual(result.returncode, 0)
         self.assertRegex(result.stdout, r"^ombt-agent \d+\.\d+\.\d+\n$")
+
+
+class Progress(unittest.TestCase):
+    """Agents that are not ready yet say how many are, to a terminal and nobody else."""
+
+    def setUp(self):
+        silent = Peer(close=False)
+        self.addCleanup(silent.close)
+        self.command = [AGENT, "--rpc-client", "2", "--timeout", "2", "--url",
+                        "rabbit://127.0.0.1:%d" % silent.port]
+
+    def on_a_terminal(self, *arguments):
+        """What it says there until it ends."""
+        ours, theirs = pty.openpty()
+        self.addCleanup(os.close, ours)
+        agent = subprocess.Popen(self.command + list(arguments), stderr=theirs,
+                                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        self.addCleanup(agent.kill)
+        os.close(theirs)
+        said = b""
+        try:
+            while part := os.read(ours, 4096):
+                said += part
+        except OSError:
+            pass  # nobody has the other end any more
+        self.assertEqual(agent.wait(30), 1)
+        return said.decode()
+
+    def test_a_line_is_written_over_itself_and_goes_before_anything_else_is_said(self):
+        said = self.on_a_terminal()
+        self.assertEqual(said.count("connecting: "), 1, said)
+        self.assertRegex(said, r"\A\rconnecting: 0 of 2 agents are ready\x1b\[K\r\x1b\[K"
+                               r"ombt-agent: [^\r]*not ready in time[^\r]*\r\n\Z")
+
+    def test_the_background_says_nothing_of_it(self):
+        self.assertNotIn("connecting", self.on_a_terminal("--daemon"))
+
+    def test_nor_does_a_file_get_it(self):
+        result = subprocess.run(self.command, capture_output=True, text=True, timeout=60,
+                                check=False)
+        self.assertEqual((result.returncode, result.stdout), (1, ""), result)
+        self.assertNotIn("connecting", result.stderr)
+        self.assertNotIn("\r", result.stderr)
 
 
 class NoBus(unittest.TestCase):

@@ -26,6 +26,10 @@ struct fake_path final : answer_path {
     results.push_back({name, figures.results.msgs_ok, details});
   }
   void check_alive(std::function<void(bool)> answer) override { questions.push_back(answer); }
+  void run_begun(const std::string& run) override { begun.push_back(run); }
+  std::function<void(std::string_view)> progress() override {
+    return [this](std::string_view text) { told.emplace_back(text); };
+  }
 
   struct result {
     std::string name;
@@ -36,12 +40,15 @@ struct fake_path final : answer_path {
   std::vector<std::string> pongs;
   std::vector<result> results;
   std::vector<std::function<void(bool)>> questions;
+  std::vector<std::string> begun;
+  std::vector<std::string> told;
 };
 
 struct host final : agents::agent_host {
   std::map<agent_kind, std::vector<std::string>> known{{agent_kind::rpc_client, {"c-0", "c-1"}},
                                                        {agent_kind::rpc_server, {"s-0"}}};
   std::vector<std::int64_t> started;  ///< counts of the runs started
+  std::vector<std::shared_ptr<const agents::test_plan>> plans;
   int cancelled = 0;
   std::vector<std::pair<std::string, std::uint64_t>> collections;
   std::set<agents::addressee> left;
@@ -51,8 +58,10 @@ struct host final : agents::agent_host {
     const auto found = known.find(of.kind);
     return found == known.end() ? std::vector<std::string>{} : found->second;
   }
+  std::size_t count(agents::addressee of) const override { return names(of).size(); }
   void start_run(agents::addressee, std::shared_ptr<const agents::test_plan> plan) override {
     started.push_back(plan->count);
+    plans.push_back(std::move(plan));
   }
   void cancel_run(agents::addressee) override { ++cancelled; }
   void collect(agents::addressee, const std::string& controller, std::uint64_t ticket) override {
@@ -65,7 +74,8 @@ struct host final : agents::agent_host {
 
 struct coordinator_fixture {
   host agents;
-  coordinator commands{agents};
+  agents::run_bounds bounds{60, 1000};
+  coordinator commands{agents, bounds};
   std::shared_ptr<fake_path> a = std::make_shared<fake_path>("controller-a");
   std::shared_ptr<fake_path> b = std::make_shared<fake_path>("controller-b");
 
@@ -127,6 +137,71 @@ TEST_CASE_METHOD(coordinator_fixture,
   done("c-0", 2);
   done("c-1", 2);
   CHECK(agents.started == std::vector<std::int64_t>{5, 7});
+}
+
+TEST_CASE_METHOD(coordinator_fixture,
+                 "When the way to a controller ends, the runs that came over it do at once") {
+  const auto again = std::make_shared<fake_path>("controller-a");  // by the same name
+  run(a, 5, 1, "run-a");
+  run(b, 6, 1, "run-b");
+  run(a, 7, 1, "run-a2");
+  run(again, 8, 1, "run-a3");
+  commands.on_gone(*b);  // it has not begun
+  CHECK(agents.cancelled == 0);
+  commands.on_gone(*a);
+  CHECK(agents.cancelled == 1);
+  done("c-0", 2);
+  done("c-1", 2);
+  CHECK(agents.started == std::vector<std::int64_t>{5, 8});
+  CHECK(a->begun == std::vector<std::string>{"run-a"});
+  CHECK(again->begun == std::vector<std::string>{"run-a3"});
+  CHECK(b->begun.empty());
+}
+
+TEST_CASE_METHOD(coordinator_fixture,
+                 "A run is refused beyond the bounds, and while too many wait") {
+  wire::control::run_test_request request;
+  request.test = test_kind::call;
+  request.parameters.count = 1;
+  request.parameters.pause = 0.1;  // of two clients: 20 messages/s
+  CHECK(commands.agents(agent_kind::rpc_client) == 2);
+  CHECK(commands.on_prepare(agent_kind::rpc_client, request).empty());
+  coordinator elsewhere{agents, bounds, 1};
+  request.parameters.pause = 0.04;
+  CHECK(
+      elsewhere.on_prepare(agent_kind::rpc_client, request) ==
+      "the run asks 50 messages/s of this process, beside 20 of other topics and kinds of agents, "
+      "and --max-rate allows 60");
+  commands.on_forget(agent_kind::rpc_client);
+  CHECK(elsewhere.on_prepare(agent_kind::rpc_client, request).empty());
+  elsewhere.on_run(agent_kind::rpc_client, request, a);
+  request.parameters.pause = 0.1;
+  CHECK_FALSE(commands.on_prepare(agent_kind::rpc_client, request).empty());
+  for (const char* client : {"c-0", "c-1"}) elsewhere.run_done(agent_kind::rpc_client, client, {});
+  CHECK(commands.on_prepare(agent_kind::rpc_client, request).empty());
+  request.parameters.data.assign(1001, 'x');
+  CHECK(commands.on_prepare(agent_kind::rpc_client, request) ==
+        "the run has a payload of 1001 bytes, and --max-length allows 1000");
+  request.parameters.data.clear();
+  for (std::size_t i = 0; i < coordinator::run_limit; ++i) run(a, 1);
+  CHECK(commands.on_prepare(agent_kind::rpc_client, request) == "16 runs wait already");
+}
+
+TEST_CASE_METHOD(coordinator_fixture,
+                 "Progress goes the controller's way where its run asks for that") {
+  wire::control::run_test_request request;
+  request.test = test_kind::call;
+  request.parameters.count = 1;
+  commands.on_run(agent_kind::rpc_client, request, a);
+  request.parameters.progress.emplace().direct = true;
+  commands.on_run(agent_kind::rpc_client, request, a);
+  done("c-0", 1);
+  done("c-1", 1);
+  REQUIRE(agents.plans.size() == 2);
+  CHECK_FALSE(agents.plans[0]->progress_to);
+  REQUIRE(agents.plans[1]->progress_to);
+  agents.plans[1]->progress_to("so far");
+  CHECK(a->told == std::vector<std::string>{"so far"});
 }
 
 TEST_CASE_METHOD(coordinator_fixture,

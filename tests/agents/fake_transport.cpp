@@ -88,6 +88,16 @@ class fake_listener final : public drivers::listener {
 
   const target& at() const { return at_; }
 
+  /// The bus is lost, with these words, or back (empty).
+  void tell_contact(const std::string& lost) {
+    loop_.post([held = state_, lost] {
+      if (held->self == nullptr || held->self->requests_ == nullptr) return;
+      fake_listener& self = *held->self;
+      if (lost.empty()) return self.requests_->on_listening(self);
+      self.requests_->on_listener_error(self, errc::connection_lost, lost, false);
+    });
+  }
+
   /// Hands a message over on this listener's loop.
   void deliver(std::uint64_t operation_id, const sent_message& m) {
     loop_.post([held = state_, operation_id, m] {
@@ -225,7 +235,8 @@ class fake_transport final : public drivers::transport, private drivers::timer_t
            {},
            {},
            o.timeout,
-           std::string(r.context_json)},
+           std::string(r.context_json),
+           o.at_least_once},
           done, tag);
   }
   void cast(const target& to, const drivers::request_message& r, const drivers::call_options& o,
@@ -278,7 +289,7 @@ class fake_transport final : public drivers::transport, private drivers::timer_t
   const drivers::transport_counters& counters() const noexcept override { return counters_; }
   std::string last_error() const override {
     if (bus_.sender_refusal_) return bus_.sender_refusal_detail_;
-    return bus_.refusal_ ? bus_.refusal_detail_ : std::string();
+    return bus_.refusal_ ? bus_.refusal_detail_ : bus_.last_error_;
   }
 
   drivers::loop& loop() { return loop_; }
@@ -343,6 +354,14 @@ void fake_bus::clear_script(const std::string& method) {
   always_.erase(method);
   scripts_.erase(method);
 }
+void fake_bus::end_hanging(const std::string& method, const scripted_outcome& with) {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::uint64_t> all;
+  for (const auto& [id, op] : operations_) {
+    if (op.message.method == method) all.push_back(id);
+  }
+  for (const std::uint64_t id : all) finish(id, with);
+}
 void fake_bus::refuse_listeners(error_code error, std::string detail) {
   const std::lock_guard lock(mutex_);
   refusal_ = error;
@@ -353,6 +372,15 @@ void fake_bus::refuse_senders(error_code error, std::string detail, bool final) 
   sender_refusal_ = error;
   sender_refusal_detail_ = std::move(detail);
   sender_refusal_final_ = final;
+}
+void fake_bus::lose_contact(const std::string& words) {
+  const std::lock_guard lock(mutex_);
+  last_error_ = words;
+  for (fake_listener* l : listeners_) l->tell_contact(words);
+}
+void fake_bus::regain_contact() {
+  const std::lock_guard lock(mutex_);
+  for (fake_listener* l : listeners_) l->tell_contact({});
 }
 void fake_bus::stall_listeners() {
   const std::lock_guard lock(mutex_);

@@ -33,6 +33,7 @@ struct sent_message {
   std::string event_type;
   drivers::duration timeout{};
   std::string context = {};  ///< of a call or a cast, JSON or empty
+  bool at_least_once = false;
 };
 
 /// What happens to the next operations of a method instead of delivery.
@@ -58,10 +59,15 @@ class fake_bus {
   /// All operations of this method end so, until cleared; after the scripted ones.
   void script_always(const std::string& method, scripted_outcome always);
   void clear_script(const std::string& method);
+  /// Operations of this method that hang end so now.
+  void end_hanging(const std::string& method, const scripted_outcome& with);
   /// Delivers what was held; how many messages that were.
   std::size_t release_held();
   /// listen() ends in this error (final) instead of on_listening.
   void refuse_listeners(error_code error, std::string detail);
+  /// The listeners that there are lose the bus, and find it again.
+  void lose_contact(const std::string& words);
+  void regain_contact();
   /// listen() never becomes ready.
   void stall_listeners();
   /// reach() fails once with this error, final or not, and never succeeds.
@@ -109,6 +115,7 @@ class fake_bus {
   error_code sender_refusal_;
   std::string sender_refusal_detail_;
   bool sender_refusal_final_ = false;
+  std::string last_error_;  ///< of transports, which remember it
   bool stalled_ = false;
   int made_ = 0;
   int closed_ = 0;

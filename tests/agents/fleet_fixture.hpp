@@ -23,6 +23,7 @@ struct fleet_fixture {
 
   fleet_fixture() {
     options.topic = "t";
+    options.control_url = "bus";
     options.timeout = 5;
   }
   std::unique_ptr<agents::fleet> make() {

@@ -3,6 +3,8 @@
 
 #include "wire/configuration_error.hpp"
 
+#include "drivers/local_ports.hpp"
+
 #include <catch2/catch.hpp>
 
 #include <filesystem>
@@ -14,12 +16,19 @@
 using namespace ombt;
 using agents::fleet_options;
 using agents::make_fleet_plan;
+using Catch::Contains;
 using wire::control::agent_kind;
 
 namespace {
 
-fleet_options one_client() {
+fleet_options over_the_bus() {
   fleet_options o;
+  o.control_url = "bus";
+  return o;
+}
+
+fleet_options one_client() {
+  fleet_options o = over_the_bus();
   o.rpc_clients = 1;
   return o;
 }
@@ -59,7 +68,7 @@ TEST_CASE("One agent has ombt's name, and the same on the control bus") {
 }
 
 TEST_CASE("Several agents have names of their own, servers first, and one a kind for control") {
-  fleet_options o;
+  fleet_options o = over_the_bus();
   o.rpc_clients = 3;
   o.rpc_servers = 2;
   o.listeners = 1;
@@ -111,6 +120,20 @@ TEST_CASE("Without a URL the bus is the local RabbitMQ") {
   const auto plan = make_fleet_plan(one_client());
   CHECK(plan.bus->messaging.url.hosts[0].host == "localhost");
   CHECK(plan.bus->messaging.url.hosts[0].port == 5672);
+}
+
+TEST_CASE("Notifications over AMQP 1.0 have ombt's exchange, unless the file has another") {
+  auto o = over_the_bus();
+  o.notifiers = 1;
+  o.url = "amqp://a";
+  const auto exchange = [&] { return make_fleet_plan(o).bus->messaging.defaults.control_exchange; };
+  CHECK(exchange() == "ombt-notify-test");
+  const temporary_file unrelated("[DEFAULT]\nrpc_response_timeout = 5\n");
+  o.oslo_config = unrelated.path();
+  CHECK(exchange() == "ombt-notify-test");
+  const temporary_file other("[DEFAULT]\ncontrol_exchange = openstack\n");
+  o.oslo_config = other.path();
+  CHECK(exchange() == "openstack");
 }
 
 TEST_CASE("The time of an operation is the option's, else the file's, else a minute") {
@@ -192,7 +215,7 @@ TEST_CASE("A setting that cannot be used is refused in one line that names it") 
 }
 
 TEST_CASE("The file descriptors that agents need are counted by topology") {
-  fleet_options o;
+  fleet_options o = over_the_bus();
   o.rpc_clients = 3;
   o.rpc_servers = 2;
   o.listeners = 4;
@@ -217,11 +240,56 @@ TEST_CASE("The file descriptors that agents need are counted by topology") {
                   configuration_error);
 }
 
+TEST_CASE("Addresses to connect from are checked, and kept in their order") {
+  fleet_options o;
+  o.rpc_clients = 3;
+  CHECK(make_fleet_plan(o).bus->bind_addresses.empty());
+  CHECK(make_fleet_plan(o).bus->bind_address(7).empty());
+  o.bind_address = "127.0.0.3,127.0.0.2,127.0.0.3";
+  const auto plan = make_fleet_plan(o);
+  CHECK(plan.bus->bind_addresses == std::vector<std::string>{"127.0.0.3", "127.0.0.2"});
+  CHECK(plan.bus->bind_address(0) == "127.0.0.3");
+  CHECK(plan.bus->bind_address(3) == "127.0.0.2");
+  CHECK(plan.control_bus->bind_addresses.empty());
+  for (const char* wrong : {"localhost", "127.0.0.2,", ",127.0.0.2", "127.0.0.2,192.0.2.1", ","}) {
+    o.bind_address = wrong;
+    CHECK_THROWS_WITH(make_fleet_plan(o), Catch::StartsWith("--bind-address '"));
+  }
+}
+
+TEST_CASE("Agents that need more local ports than there are get advice") {
+  const std::size_t ports = drivers::local_port_range().size();
+  fleet_options o;
+  o.url = "rabbit://127.0.0.1:1";  // nobody has a connection there
+  o.topology = "lean";
+  o.rpc_clients = static_cast<int>(ports + 1);
+  CHECK_THROWS_WITH(
+      agents::check_ports(make_fleet_plan(o)),
+      Contains("need " + std::to_string(ports + 1) + " connections to 127.0.0.1 port 1 at least") &&
+          Contains("local ports are free for them (net.ipv4.ip_local_port_range ") &&
+          Contains("--bind-address A,B"));
+  SECTION("two addresses have twice as many") {
+    o.bind_address = "127.0.0.2,127.0.0.3";
+    CHECK_NOTHROW(agents::check_ports(make_fleet_plan(o)));
+    o.topology = "oslo";
+    CHECK_THROWS_WITH(agents::check_ports(make_fleet_plan(o)),
+                      Contains("port 1 from 127.0.0.2 at least"));
+  }
+  SECTION("and so have two hosts of the bus") {
+    o.url = "rabbit://127.0.0.1:1,127.0.0.1:2";
+    CHECK_NOTHROW(agents::check_ports(make_fleet_plan(o)));
+  }
+  SECTION("shared connections are few") {
+    o.topology = "shared:100";
+    CHECK_NOTHROW(agents::check_ports(make_fleet_plan(o)));
+  }
+}
+
 TEST_CASE("The channels of a thread are counted as its agents may hold them") {
   const auto channels = [](const fleet_options& o) {
     return agents::most_channels_of_a_thread(make_fleet_plan(o));
   };
-  fleet_options o;
+  fleet_options o = over_the_bus();
   o.topology = "shared:100";
   SECTION("an RPC client has one for replies and one to send") {
     o.rpc_clients = 10;
@@ -264,7 +332,7 @@ TEST_CASE("The channels of a thread are counted as its agents may hold them") {
 }
 
 TEST_CASE("Agents that do not fit on N connections a thread are refused with an N that would do") {
-  fleet_options o;
+  fleet_options o = over_the_bus();
   o.topology = "shared:2";
   const auto refusal = [&o]() -> std::string {
     try {
@@ -311,7 +379,7 @@ TEST_CASE("A refused URL does not show its password") {
 }
 
 TEST_CASE("With several topics agent i of a kind is in topic i modulo their number") {
-  fleet_options o;
+  fleet_options o = over_the_bus();
   o.rpc_clients = 7;
   o.rpc_servers = 3;
   o.topic = "t";
@@ -362,7 +430,7 @@ TEST_CASE("A kind that would not reach every topic is refused, one that is not t
 }
 
 TEST_CASE("Addresses on the control bus share connections, up to what one has room for") {
-  fleet_options o;
+  fleet_options o = over_the_bus();
   o.rpc_clients = o.rpc_servers = 500;
   o.topics = 500;
   o.topology = "lean";

@@ -95,6 +95,25 @@ TEST_CASE_METHOD(fleet_fixture,
   CHECK(f->control_trouble().empty());
 }
 
+TEST_CASE_METHOD(fleet_fixture, "Answers that were lost are told at the end, with the reason") {
+  options.rpc_clients = 2;
+  const auto f = make();
+  f->start(false);
+  REQUIRE(f->wait_ready());
+  scripted_outcome refused;
+  refused.error = errc::limit_exceeded;
+  refused.detail = "a body of 100 MiB";
+  bus.script("client_pong", refused);
+  fake_controller controller(bus, loop, "ctl");
+  controller.ask(agent_kind::rpc_client, "client_ping");
+  REQUIRE(drive(loop, [&] { return controller.pongs.size() == 1; }));
+  controller.ask(agent_kind::rpc_client, "shutdown", "{}");
+  CHECK(alongside([&] { return f->wait(); }));
+  CHECK(f->control_trouble() ==
+        "0 commands refused, 0 too many, 1 answers lost (last: no answer from controller ctl: "
+        "limit_exceeded: a body of 100 MiB)");
+}
+
 TEST_CASE_METHOD(fleet_fixture,
                  "Each I/O thread's self-audit comes once a run, to native controllers that ask") {
   options.rpc_clients = 6;
@@ -199,6 +218,21 @@ TEST_CASE_METHOD(
   CHECK_FALSE(f->wait_ready());
   CHECK_FALSE(f->wait());
   CHECK_THAT(f->failure(), Catch::Contains("not ready in time"));
+}
+
+TEST_CASE_METHOD(fleet_fixture, "Who waits for a fleet hears how many agents are ready") {
+  options.rpc_clients = 3;
+  options.rpc_servers = 2;
+  options.threads = 2;
+  options.timeout = 1.5;
+  bus.stall_listeners();
+  const auto f = make();
+  f->start(false);
+  std::vector<std::size_t> heard;
+  CHECK_FALSE(f->wait_ready([&](std::size_t ready) { heard.push_back(ready); }));
+  CHECK_FALSE(f->wait());
+  REQUIRE_FALSE(heard.empty());
+  CHECK(heard.back() == 3);
 }
 
 TEST_CASE_METHOD(fleet_fixture,

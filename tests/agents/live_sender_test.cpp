@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agents/measure/live_sender.hpp"
 
+#include "drivers/datagrams.hpp"
+
 #include "tests/agents/drive.hpp"
 #include "tests/drivers/datagram_name.hpp"
 
@@ -18,6 +20,11 @@ using wire::control::agent_kind;
 using wire::control::live_report;
 
 namespace {
+
+live_sender::way to_datagrams(const std::string& name) {
+  const auto to = std::make_shared<drivers::datagram_sender>(name);
+  return [to](std::string_view text) { to->send(text); };
+}
 
 double epoch() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
@@ -44,7 +51,7 @@ TEST_CASE_METHOD(live_bed, "A thread says each second how its run goes on, and t
   const auto seconds = std::make_shared<second_recorder>();
   CHECK_FALSE(live.at_work());
   live.end(agent_kind::rpc_client, "run-1");
-  live.begin(agent_kind::rpc_client, "run-1", name, seconds);
+  live.begin(agent_kind::rpc_client, "run-1", to_datagrams(name), seconds);
   CHECK(live.at_work());
   const double first = epoch();
   seconds->success(first, 1'000'000);
@@ -77,10 +84,13 @@ TEST_CASE_METHOD(live_bed, "A thread says each second how its run goes on, and t
 
 TEST_CASE_METHOD(live_bed, "Runs of several controllers, and kinds of agents, are told of each") {
   const auto seconds = std::make_shared<second_recorder>();
-  live.begin(agent_kind::rpc_client, "run-1", name, seconds);
-  live.begin(agent_kind::notifier, "run-2", name, std::make_shared<second_recorder>());
-  live.begin(agent_kind::rpc_client, "run-3", name, std::make_shared<second_recorder>());
-  live.begin(agent_kind::rpc_client, "run-3", name, std::make_shared<second_recorder>());
+  live.begin(agent_kind::rpc_client, "run-1", to_datagrams(name), seconds);
+  live.begin(agent_kind::notifier, "run-2", to_datagrams(name),
+             std::make_shared<second_recorder>());
+  live.begin(agent_kind::rpc_client, "run-3", to_datagrams(name),
+             std::make_shared<second_recorder>());
+  live.begin(agent_kind::rpc_client, "run-3", to_datagrams(name),
+             std::make_shared<second_recorder>());
   live.end(agent_kind::rpc_client, "run-1");
   live.end(agent_kind::notifier, "run-1");
   CHECK(live.at_work());
@@ -95,10 +105,11 @@ TEST_CASE_METHOD(live_bed, "Runs of several controllers, and kinds of agents, ar
 }
 
 TEST_CASE_METHOD(live_bed, "Who is not there is told nothing, and a name that is none neither") {
-  live.begin(agent_kind::rpc_client, "run-1", "ombt-" + std::string(32, '0'),
+  live.begin(agent_kind::rpc_client, "run-1", to_datagrams("ombt-" + std::string(32, '0')),
              std::make_shared<second_recorder>());
   live.end(agent_kind::rpc_client, "run-1");
-  live.begin(agent_kind::rpc_client, "run-1", "/tmp/anything", std::make_shared<second_recorder>());
+  live.begin(agent_kind::rpc_client, "run-1", to_datagrams("/tmp/anything"),
+             std::make_shared<second_recorder>());
   live.end(agent_kind::rpc_client, "run-1");
   settle(loop);
   CHECK(heard.empty());

@@ -9,7 +9,7 @@ import os
 import subprocess
 import unittest
 
-from bus_options_test import NOTHING, OptionsTest, bus
+from bus_options_test import Bound, NOTHING, OptionsTest, bus  # noqa: F401 (Bound's tests run)
 
 
 class Counted(OptionsTest):

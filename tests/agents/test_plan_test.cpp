@@ -92,7 +92,7 @@ TEST_CASE("A load's schedule begins at the instant of its machine's clock, or af
   load.max_late = 2;
   load.start = {agents::boot_id(), 5'000'000'000, 3};
   const auto start_at = [&](std::chrono::nanoseconds now) {
-    const auto plan = agents::make_test_plan(request, drivers::time_point(now));
+    const auto plan = agents::make_test_plan(request, {}, drivers::time_point(now));
     return std::chrono::nanoseconds(plan->load->start.time_since_epoch());
   };
   CHECK(start_at(std::chrono::seconds(1)) == std::chrono::seconds(5));

@@ -181,6 +181,42 @@ TEST_CASE("What is overdue by more than max_late is dropped and counted, the res
   CHECK(s.sent.size() == 500 - load.dropped);
 }
 
+TEST_CASE("What is dropped is this side's fault, unless the bound on operations held it") {
+  simulation by_bus(1, 500ms);
+  by_bus.bus_stops = true;
+  by_bus.run();
+  CHECK(by_bus.figures.take().details.load.dropped >= 45);
+  CHECK(by_bus.loop.overslept() == 0);
+
+  simulation by_agent(1000, 5ms);  // of the 100 messages of a second all but the last are dropped
+  by_agent.agent_stops = true;
+  by_agent.run();
+  const auto dropped = by_agent.figures.take().details.load.dropped;
+  CHECK(dropped >= 98);
+  CHECK(by_agent.loop.overslept() >= dropped);
+}
+
+TEST_CASE("A message that is dropped at once counts as late, however short the limit is") {
+  const rate_profile profile({{1000, 1000, 1}}, 1);
+  pacer loop(even(profile), 1, 100us);
+  CHECK(loop.next(200'000) == step::wait);  // the first was due 0.2 ms ago
+  CHECK(loop.take_dropped() == 1);
+  CHECK(loop.overslept() == 1);
+  REQUIRE(loop.next(1 * ms) == step::send);
+  const auto tag = loop.begin(1 * ms, 0);
+  CHECK(loop.next(2 * ms) == step::full);
+  CHECK(loop.next(4 * ms + 500'000) == step::wait);  // 2, 3 and 4 ms: held by the bound
+  CHECK(loop.take_dropped() == 3);
+  CHECK(loop.next(5 * ms) == step::full);
+  loop.end(tag);
+  CHECK(loop.next(5 * ms + 500'000) == step::wait);  // and this one, until now
+  CHECK(loop.take_dropped() == 1);
+  CHECK(loop.overslept() == 1);
+  CHECK(loop.next(6 * ms + 200'000) == step::wait);  // nothing held this one
+  CHECK(loop.take_dropped() == 1);
+  CHECK(loop.overslept() == 2);
+}
+
 TEST_CASE("Never more is sent than the schedule has asked for so far") {
   simulation s(7);
   s.bus_stops = true;
