@@ -145,7 +145,7 @@ rate_probe judge_probe(const rate_goal& goal, const plan& what, const outcome& f
   out.failed = clients.results.msgs_fail;
   out.dropped = clients.load.dropped;
   out.lost = clients.lost;
-  out.scheduled = std::max(clients.load.scheduled, out.succeeded + out.failed + out.dropped);
+  out.scheduled = std::max(clients.scheduled(), out.succeeded + out.failed + out.dropped);
   out.achieved = clients.results.throughput();
   for (std::size_t i = 0; i < reported_percentiles.size(); ++i) {
     out.all[i] = percentile_of_all_ms(clients, reported_percentiles[i]);

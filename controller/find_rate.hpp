@@ -68,6 +68,8 @@ struct rate_curve {
   bool ok() const noexcept { return found && best && failure.empty(); }
   /// Whether the agents may have been the limit of a probe at that rate.
   bool harness_limited(const std::optional<double>& rate) const noexcept;
+  /// Of one of the two that the answer is made of.
+  bool harness_limited() const noexcept { return harness_limited(best) || harness_limited(missed); }
 };
 
 /// The plan of a probe: `base`, whose load is an open loop, at that rate for so many seconds.

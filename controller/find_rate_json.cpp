@@ -77,12 +77,12 @@ std::string find_rate_json(const search_asked& asked, const rate_curve& curve) {
   out["started"] = asked.header.started;
   out["finished"] = asked.header.finished;
   out["options"] = asked_of(asked);
-  out["ok"] = curve.ok();
+  out["ok"] = succeeded(asked, curve);
   out["failure"] = curve.failure.empty() ? search_json(nullptr) : search_json(curve.failure);
   out["found"] = curve.found;
   out["rate"] = optional_number(curve.best);
   out["missed_at"] = optional_number(curve.missed);
-  out["harness_limited"] = curve.harness_limited(curve.best) || curve.harness_limited(curve.missed);
+  out["harness_limited"] = curve.harness_limited();
   out["clients"] = curve.clients;
   out["servers"] = curve.servers;
   search_json probes = search_json::array();

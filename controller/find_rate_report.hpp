@@ -18,6 +18,9 @@ struct search_asked {
   rate_goal goal;
 };
 
+/// There is an answer; nor were the agents the limit at one of the rates it is made of, if
+/// plan.strict.
+bool succeeded(const search_asked& asked, const rate_curve& curve);
 /// The answer in a line, without a newline: "Highest rate that holds p99 <= 20 ms: 4,120 messages/s
 /// (missed at 4,240)", or why there is none.
 std::string answer_text(const rate_goal& goal, const rate_curve& curve);

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "wire/format.hpp"
 
+#include "controller/columns.hpp"
 #include "controller/find_rate_report.hpp"
 #include "controller/ledger_text.hpp"
 #include "controller/session_text.hpp"
 
 #include <algorithm>
+#include <cstddef>
+#include <utility>
 
 namespace ombt::controller {
 namespace {
@@ -41,17 +44,28 @@ std::vector<const rate_probe*> by_rate(const rate_curve& curve) {
   return out;
 }
 
+/// The two of reported_percentiles that the curve has: the goal's and p99, or p50 where that is the
+/// goal's.
+std::pair<std::size_t, std::size_t> columns_of(const rate_goal& goal) {
+  const auto place = [](double percentile) {
+    const auto& all = reported_percentiles;
+    return static_cast<std::size_t>(std::find(all.begin(), all.end(), percentile) - all.begin());
+  };
+  return std::minmax(place(goal.percentile), place(goal.percentile == 99 ? 50 : 99));
+}
+
 void append_curve(std::string& out, const rate_goal& goal, const rate_curve& curve) {
-  const std::string percentile = percentile_name(goal.percentile) + " ms";
-  const bool median = goal.percentile == 50;
+  const auto [first, second] = columns_of(goal);
+  const auto title = [](std::size_t of) {
+    return percentile_name(reported_percentiles[of]) + " ms";
+  };
   append_format(out, "%9s %9s %5s %9s %9s %6s %7s %7s  %s\n", "asked/s", "achieved", "secs",
-                median ? "p90 ms" : "p50 ms", percentile.c_str(), "lost", "failed", "dropped",
-                "goal");
+                title(first).c_str(), title(second).c_str(), "lost", "failed", "dropped", "goal");
   for (const rate_probe* probe : by_rate(curve)) {
     const std::string word = probe->held() ? "held" : "! " + word_of(probe->why, goal.percentile);
     append_format(out, "%9s %9s %5g %9s %9s %6s %7s %7s  %s%s\n", rate_text(probe->rate).c_str(),
                   probe->achieved ? rate_text(*probe->achieved).c_str() : "n/a", probe->seconds,
-                  ms_text(probe->all[median ? 1 : 0]).c_str(), ms_text(probe->target).c_str(),
+                  ms_text(probe->all[first]).c_str(), ms_text(probe->all[second]).c_str(),
                   count_here(probe->lost).c_str(), count_here(probe->failed).c_str(),
                   count_here(probe->dropped).c_str(), word.c_str(),
                   probe->harness.empty() ? "" : "*");
@@ -63,7 +77,7 @@ class rate_lines {
  public:
   explicit rate_lines(const char* title) : title_(title) {}
   void add(double rate, const std::string& line) {
-    lines_ += "  at " + rate_here(rate) + ": " + line + '\n';
+    lines_ += wrapped("  at " + rate_here(rate) + ": " + line, "    ") + '\n';
   }
   void append_to(std::string& out) const {
     if (!lines_.empty()) out.append("\n").append(title_).append("\n") += lines_;
@@ -86,6 +100,10 @@ void add_errors_of(rate_lines& to, const rate_probe& probe) {
 }
 
 }  // namespace
+
+bool succeeded(const search_asked& asked, const rate_curve& curve) {
+  return curve.ok() && !(asked.what.strict && curve.harness_limited());
+}
 
 std::string answer_text(const rate_goal& goal, const rate_curve& curve) {
   const std::string target = goal_text(goal);

@@ -8,6 +8,7 @@
 #include "controller/surroundings_json.hpp"
 #include "controller/text_report.hpp"
 #include "controller/topics_text.hpp"
+#include "controller/verdict.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -201,13 +202,14 @@ json counts_of(const ledger_counts& c) {
 json clients_of(const plan& what, const outcome& found, agent_kind kind) {
   const side& s = found.clients;
   json out = side_of(found, kind, s);
+  out["messages_unreported"] = optional_number(s.unreported);
   out["latency"]["intended"] = series_of(s, wire::control::series::intended);
   out["legs"] = what.parameters.legs ? legs_of(s) : json(nullptr);
   out["failed_after"] = series_of(s, wire::control::series::failed);
   const auto& load = what.parameters.load;
   if (!load || !load->open_loop()) return out;
   out["load"] = {{"offered_per_second", offered_rate(what, found.count(kind))},
-                 {"scheduled", s.load.scheduled},
+                 {"scheduled", s.scheduled()},
                  {"late", s.load.late},
                  {"dropped", s.load.dropped},
                  {"slip", series_of(s, wire::control::series::slip)}};
@@ -314,7 +316,7 @@ json ledger_of(const ledger_summary& ledger) {
 json agents_of(const plan& what, const outcome& found, bool with_results) {
   json out = json::array();
   for (const agent_record& agent : found.agents) {
-    out.push_back(agent_of(what, agent, with_results));
+    if (!agent.left) out.push_back(agent_of(what, agent, with_results));
   }
   return out;
 }
@@ -372,7 +374,7 @@ std::string json_report(const report_header& header, const plan& what, const out
   out["started"] = header.started;
   out["finished"] = header.finished;
   out["options"] = options_of(what);
-  out["ok"] = found.ok();
+  out["ok"] = succeeded(what, found);
   out["failure"] = found.failure.empty() ? json(nullptr) : json(found.failure);
   out["problems"] = found.problems;
   json counts;
@@ -396,13 +398,16 @@ std::string json_report(const report_header& header, const plan& what, const out
     }
   }
   if (test_of(what.what)) {
+    out["start"] = start_of(found.start);
     out["clocks"] = found.ledger ? clocks_of(found.clocks) : json(nullptr);
     out["audit"] = audit_of(found, what.audit);
     out["bus_processes"] = bus_processes_of(found.bus);
     out["bus_notes"] = found.bus.notes;
   }
+  out["processes"] = processes_of(found.processes);
   out["topics"] = topics_of(what, found);
   out["ignored"] = {{"foreign_results", found.foreign_results},
+                    {"repeated_results", found.repeated_results},
                     {"duplicate_pongs", found.duplicate_pongs},
                     {"malformed_requests", found.malformed_requests},
                     {"agents_refused", found.agents_refused}};
@@ -414,7 +419,7 @@ std::string agent_lines(const plan& what, const outcome& found) {
   const bool with_results = test_of(what.what).has_value();
   std::string out;
   for (const agent_record& agent : found.agents) {
-    out += text_of(agent_of(what, agent, with_results), -1);
+    if (!agent.left) out += text_of(agent_of(what, agent, with_results), -1);
   }
   return out;
 }

@@ -47,6 +47,7 @@ struct ledger_line {
 
 /// What a ledger cannot say, and why.
 struct ledger_gaps {
+  std::uint64_t clients_missed = 0;  ///< that sent no results
   std::uint64_t clients_without = 0;
   std::uint64_t clients_contradicting = 0;
   std::uint64_t sent_without = 0;  ///< by these
@@ -57,7 +58,7 @@ struct ledger_gaps {
   std::uint64_t unidentified = 0;
   std::uint64_t not_kept = 0;
   std::uint64_t joined_unplaced = 0;
-  std::uint64_t strangers = 0;  ///< clients that sent no results
+  std::uint64_t strangers = 0;  ///< clients that sent no results, and of whom messages arrived
   std::uint64_t of_strangers = 0;
 
   void add(const ledger_gaps& other) noexcept;

@@ -46,6 +46,10 @@ void append_lines(std::string& out, std::string_view who, const std::vector<ledg
   }
 }
 
+void append_gaps(std::string& out, const ledger_summary& ledger) {
+  for (const std::string& gap : ledger.gaps) out += "  Incomplete: " + gap + '\n';
+}
+
 }  // namespace
 
 std::string grouped(std::uint64_t number) {
@@ -64,13 +68,8 @@ void append_ledger_text(std::string& out, const ledger_summary& ledger, std::str
     return;
   }
   if (all.sent == 0 && !ledger.gaps.empty()) {
-    out += "\n\nLedger: n/a";
-    std::string_view before = " (";
-    for (const std::string& gap : ledger.gaps) {
-      out.append(before).append(gap);
-      before = "; ";
-    }
-    out += ")\n";
+    out += "\n\nLedger: n/a\n";
+    append_gaps(out, ledger);
     return;
   }
   out += "\n\nLedger:\n-------\n";
@@ -90,7 +89,7 @@ void append_ledger_text(std::string& out, const ledger_summary& ledger, std::str
   }
   append_lines(out, clients, ledger.clients, ledger.clients_listed_of);
   append_lines(out, receivers, ledger.receivers_wrong, ledger.receivers_listed_of);
-  for (const std::string& gap : ledger.gaps) out += "  Incomplete: " + gap + '\n';
+  append_gaps(out, ledger);
 }
 
 }  // namespace ombt::controller

@@ -65,9 +65,12 @@ std::string live_figures::text(const session& machine, const live_view::figures&
   wire::metrics_text out;
   append_figures(out, all_);
   out.gauge("ombt_phase", "1 for the phase that the session is in.");
+  const auto tell = [&](std::string_view words) {
+    out.sample({{"phase", words}}, std::uint64_t{words == machine.phase_words() ? 1U : 0U});
+  };
   for (int i = 0; i <= static_cast<int>(phase::finished); ++i) {
-    const auto one = static_cast<phase>(i);
-    out.sample({{"phase", name_of(one)}}, std::uint64_t{one == machine.current() ? 1U : 0U});
+    if (static_cast<phase>(i) == phase::running) tell(warming_up_words);
+    tell(name_of(static_cast<phase>(i)));
   }
   const auto test = test_of(machine.what().what);
   if (!test) return out.text();

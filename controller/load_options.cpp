@@ -172,6 +172,19 @@ void check_alone(const load_settings& given, bool sizes) {
   }
 }
 
+/// A schedule of less than one message in all its time would be a run without any. How many clients
+/// there are of which each has one is not known yet.
+void check_sends_any(std::string_view option, const std::vector<rate_segment>& profile,
+                     bool of_each_client) {
+  constexpr auto most_clients = static_cast<double>(wire::control::load_clients_limit);
+  const double messages = wire::control::messages_of(profile) * (of_each_client ? most_clients : 1);
+  // A rate times its time may be rounded to just below one.
+  if (messages >= 1 - 1e-9) return;
+  throw configuration_error(std::string{option} + " sends nothing: its schedule has " +
+                            number_text(messages) + " messages in " +
+                            number_text(wire::control::seconds_of(profile)) + " s");
+}
+
 void add_rate(plan& to, wire::control::load& load, const load_settings& given, rate_choice& rate,
               std::optional<long long> count) {
   const std::string_view counting = to.what == task::notify ? "--events" : "--calls";
@@ -193,6 +206,7 @@ void add_rate(plan& to, wire::control::load& load, const load_settings& given, r
   }
   load.profile = std::move(rate.profile);
   to.rate_per_client = rate.option == "--rate-per-client";
+  check_sends_any(rate.option, load.profile, to.rate_per_client);
   if (!given.arrivals.empty()) {
     const auto arrive = wire::control::arrivals_from(given.arrivals);
     if (!arrive) refuse("--arrivals", given.arrivals, "uniform or poisson");

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // ombt-controller: finds agents, has them run a test, reports. The command line, and nothing else.
 #include "wire/configuration_error.hpp"
+#include "wire/format.hpp"
 
+#include "controller/control_places.hpp"
 #include "controller/early_signals.hpp"
 #include "controller/settings.hpp"
 #include "tools/command_line/help_format.hpp"
@@ -59,6 +61,8 @@ constexpr const char* examples =
     "  Who is there?\n"
     "    ombt-controller status --url rabbit://localhost\n"
     "\n"
+    "A run that is interrupted (Ctrl-C) has no figures.\n"
+    "\n"
     "Exit status: 0 all done, 1 there is no result, or agents are missing, or\n"
     "messages failed or are missing, 2 a setting is wrong.";
 
@@ -67,6 +71,8 @@ constexpr const char* of_a_command =
     "--control, --topic, --expect, --timeout, --json and more.\n\n";
 
 constexpr const char* test_example =
+    "A run that is interrupted (Ctrl-C) has no figures.\n"
+    "\n"
     "Exit status: 0 every message succeeded, 1 there is no result, or agents are\n"
     "missing, or messages failed or are missing, 2 a setting is wrong.";
 
@@ -99,6 +105,32 @@ constexpr const char* shutdown_example =
     "Exit status: 0 the agents were told, 1 the bus failed or agents that were\n"
     "expected are missing, 2 a setting is wrong.";
 
+void add_control(CLI::App& app, settings& s) {
+  app.add_option("--control", s.control,
+                 "where agents are reached: tcp://HOST:PORT or unix:/PATH (direct control of the "
+                 "processes there), bus (over the bus under test, as ombt does), or another bus's "
+                 "URL; may be repeated (default: bus)")
+      ->type_name("PLACE")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->envname("OMBT_CONTROL");
+  app.add_option("--hosts", s.hosts, "direct control of the agents of these hosts (port 5700)")
+      ->type_name("HOST[:PORT],…")
+      ->envname("OMBT_HOSTS");
+  app.add_option("--hosts-file", s.hosts_file,
+                 "the same, one a line as batch systems write them: repeats and # comments allowed")
+      ->type_name("FILE");
+  app.add_option("--token-file", s.token_file,
+                 "secret that controllers and agents share over TCP (default: OMBT_TOKEN_FILE, "
+                 "else ~/.config/ombt/token, made on first use)")
+      ->type_name("FILE");
+  app.add_option("--wait", s.wait,
+                 "where another controller holds agents, wait until it lets them go, at most S "
+                 "seconds (default: as long as it takes)")
+      ->type_name("[S]")
+      ->expected(0, 1);
+}
+
 void add_common_options(CLI::App& app, settings& s) {
   app.add_option("--url", s.url,
                  "bus under test, as oslo.messaging writes it: "
@@ -106,9 +138,7 @@ void add_common_options(CLI::App& app, settings& s) {
                  "above; else rabbit://localhost:5672)")
       ->type_name("URL")
       ->envname("OMBT_URL");
-  app.add_option("--control", s.control_url, "bus that the agents hear (default: as --url)")
-      ->type_name("URL")
-      ->envname("OMBT_CONTROL");
+  add_control(app, s);
   app.add_option("--topic", s.topic, "agents and controllers of the same topic find each other")
       ->type_name("T")
       ->capture_default_str();
@@ -202,7 +232,8 @@ void add_audit(CLI::App* test, settings& s) {
   test->add_option("--audit", s.audit,
                    "when the agents' own threads are taken for the limit: core (90 % of one makes "
                    "a second busy), seconds (10 % of them busy), delay (5 % of the time without a "
-                   "CPU), lag (timers 1 ms late, p99), late (0.1 % of messages); may be repeated")
+                   "CPU), lag (timers 1 ms late, p99), late (0.1 % of messages, "
+                   "waits at --outstanding left out); may be repeated")
       ->type_name("KEY=VALUE")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
@@ -251,7 +282,7 @@ CLI::App* add_test(CLI::App& app, settings& s, embedded_agents& agents, const ch
 void add_delay(CLI::App* test, settings& s) {
   test->add_option("--delay", s.delay, "seconds from the last message to the first count")
       ->type_name("S")
-      ->capture_default_str();
+      ->default_str(ombt::format("%g", ombt::controller::default_delay));
 }
 
 /// The search for the highest rate: each probe is one of the tests above.
@@ -264,8 +295,8 @@ void add_find_rate(CLI::App& app, settings& s, embedded_agents& agents) {
     find->add_option(name, to, what)->type_name("TIME");
   };
   target("--target-p99", search.p99,
-         "what 99 % of all scheduled messages may take, from the instant that each was to be sent; "
-         "500us, 20ms, 1.5s");
+         "what 99 % of all scheduled messages may take, from the instant that each was to be sent, "
+         "with its unit: 500us, 20ms, 1.5s");
   target("--target-p50", search.p50, "in place of it: what half of them may take");
   target("--target-p90", search.p90, "in place of it: what 90 % of them may take");
   target("--target-p999", search.p999, "in place of it: what 99.9 % of them may take");
@@ -296,7 +327,7 @@ void add_find_rate(CLI::App& app, settings& s, embedded_agents& agents) {
                    "but for rpc-call: seconds from the last message to the "
                    "first count")
       ->type_name("S")
-      ->capture_default_str();
+      ->default_str(ombt::format("%g", ombt::controller::default_delay));
   add_audit(find, s);
   add_embedded(find, agents, "clients (notifiers) of a search that brings its own bus",
                "servers (listeners) of a search that brings its own bus");
@@ -325,7 +356,7 @@ int print_agent_options(const settings& given) {
   std::printf("%s\n--topic\n%s\n", ombt::controller::test_name(given).c_str(), given.topic.c_str());
   if (given.topics) std::printf("--topics\n%d\n", *given.topics);
   if (given.unique) std::printf("--unique\n");
-  if (!given.control_url.empty()) std::printf("--control\n%s\n", given.control_url.c_str());
+  for (const std::string& one : given.control) std::printf("--control\n%s\n", one.c_str());
   if (!given.oslo_config.empty()) std::printf("--oslo-config\n%s\n", given.oslo_config.c_str());
   return ombt::controller::exit_ok;
 }
@@ -337,11 +368,22 @@ std::string what_names_a_place(const settings& given) {
     return std::string(value != nullptr && url == value ? variable : option) + " names one";
   };
   if (!given.url.empty()) return named_by(given.url, "OMBT_URL", "--url");
-  if (!given.control_url.empty()) {
-    return named_by(given.control_url, "OMBT_CONTROL", "--control");
+  if (!given.hosts_file.empty()) return "--hosts-file names one";
+  if (!given.hosts.empty()) return named_by(given.hosts, "OMBT_HOSTS", "--hosts");
+  if (ombt::controller::names_agents(given)) {
+    return named_by(given.control.front(), "OMBT_CONTROL", "--control");
   }
   if (!given.expect.empty()) return "--expect says that agents are there";
   return "the file's transport_url names one";
+}
+
+/// If nothing is named: whether agents of this machine are there, for direct control. Says so.
+bool use_agents_here(const settings& given) {
+  if (!ombt::controller::direct_by_default || !given.control.empty()) return false;
+  if (!ombt::controller::agents_are_here(std::chrono::seconds{2})) return false;
+  std::fprintf(stderr, "%s: no bus named: using the agents of this machine\n",
+               given.program.c_str());
+  return true;
 }
 
 int run(const CLI::App& app, const CLI::App& chosen, const settings& given,
@@ -349,9 +391,9 @@ int run(const CLI::App& app, const CLI::App& chosen, const settings& given,
   const bool test = chosen.get_option_no_throw(clients_option) != nullptr;
   bool named = true;
   try {
-    named = ombt::controller::names_a_place(given);
+    named = ombt::controller::names_a_place(given) || (test && use_agents_here(given));
   } catch (const ombt::configuration_error&) {
-    // The file; run_controller() says what is wrong with it.
+    // A file, or the folder of local sockets; run_controller() says what is wrong with it.
   }
   if (test && !named) {
     // One a topic, where nothing else is asked for.
@@ -400,8 +442,9 @@ int main(int argc, char** argv) {
   add_find_rate(app, given, agents);
   app.add_subcommand("status", "list the agents by kind, host and process")
       ->footer(std::string(of_a_command) + status_example);
-  app.add_subcommand("shutdown", "tell all agents to leave")
-      ->footer(std::string(of_a_command) + shutdown_example);
+  CLI::App* const shutdown = app.add_subcommand("shutdown", "tell all agents to leave");
+  shutdown->footer(std::string(of_a_command) + shutdown_example);
+  shutdown->add_flag("--force", given.force, "also agents that another controller holds");
   for (CLI::App* command : app.get_subcommands({})) command->fallthrough();
 
   if (const auto status =

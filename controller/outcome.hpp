@@ -3,6 +3,7 @@
 // What came out of a session: the agents, their results, their sums, and what went wrong. Filled
 // by the session, read by the reports.
 
+#include "wire/control/direct.hpp"
 #include "wire/control/results.hpp"
 #include "wire/hdr/histogram.hpp"
 
@@ -32,10 +33,34 @@ struct agent_record {
   bool answered_roll_call = false;  ///< false: heard of by its results only
   bool native = false;              ///< its pongs say what it works on
   bool missing = false;             ///< waited for in vain
+  bool left = false;                ///< it answered and was gone before the roll call was over
   bool cut_short = false;           ///< ended its run with messages left to send
   std::uint32_t reports = 0;        ///< results taken
   std::uint32_t reports_with_details = 0;
   wire::control::results results;  ///< sum of its reports
+  std::uint64_t scheduled = 0;     ///< of an open loop: what it reported of its schedule
+};
+
+/// A process of agents that is reached by direct control, in a session; 0 stands for the bus.
+using process_number = std::uint32_t;
+inline constexpr process_number over_the_bus = 0;
+
+/// What such a process says of itself.
+struct process_record {
+  process_number number = over_the_bus;
+  wire::control::process_hello told;
+};
+
+/// When processes began a run that they had been prepared for, by the controller's CLOCK_REALTIME,
+/// nanoseconds.
+struct run_start {
+  std::uint32_t processes = 0;  ///< that have told
+  std::int64_t agreed = 0;
+  std::int64_t first = 0;
+  std::int64_t last = 0;
+
+  void add(std::int64_t instant) noexcept;
+  std::int64_t skew() const noexcept { return last - first; }
 };
 
 /// An I/O thread of an agent process.
@@ -62,6 +87,9 @@ struct side {
   std::map<wire::control::series, wire::control::below_zero> below_zero;  ///< those with any
   wire::control::load_counts load;                                        ///< of an open loop
   std::uint64_t lost = 0;  ///< of clients: succeeded, and not known to have arrived
+  /// Of clients: what those that sent no results were to send, and those that ended early had left;
+  /// none: that is not known, as where only time ends a closed loop. In `load` it is not.
+  std::optional<std::uint64_t> unreported = 0;
   /// Second by second, of the native agents.
   wire::control::interval_series intervals{interval_buckets};
 
@@ -70,6 +98,12 @@ struct side {
     return results.latency.count > 0 &&
            latency.count() + latency.totals().overflow == results.latency.count;
   }
+  /// Operations that percentiles over all have as infinite ones, beside those that are lost.
+  std::uint64_t infinite() const noexcept {
+    return results.msgs_fail + load.dropped + unreported.value_or(0);
+  }
+  /// Of an open loop: what the schedules of all clients ask for, as far as it is known.
+  std::uint64_t scheduled() const noexcept { return load.scheduled + unreported.value_or(0); }
   /// Null for one without samples.
   const wire::hdr::histogram* find(wire::control::series which) const noexcept {
     const auto found = series.find(which);
@@ -100,13 +134,18 @@ struct outcome {
   /// In what the run fell short: agents that vanished, messages that failed, are not accounted for
   /// or are too many.
   std::vector<std::string> problems;
-  /// What was not taken, and why not a problem: results of other runs, twice the same pong, …
+  /// What was not taken, and why not a problem: results of other runs, twice the same, …
   std::uint64_t foreign_results = 0;
+  std::uint64_t repeated_results = 0;  ///< that came again, as the answer to the first was lost
   std::uint64_t duplicate_pongs = 0;
   /// Names by which more than one agent answered one question, and how many more.
   std::map<std::string, std::uint32_t> same_names;
   std::uint64_t malformed_requests = 0;
   std::uint64_t agents_refused = 0;  ///< above the limit of agents
+
+  /// Those that are reached by direct control.
+  std::vector<process_record> processes;
+  run_start start;
 
   /// What the agents' threads say of themselves.
   std::map<audited_thread, wire::control::audit_report> audits;

@@ -71,6 +71,13 @@ struct plan {
   duration delay = std::chrono::milliseconds{250};
   std::vector<expectation> expect;
   audit_limits audit;
+  bool strict = false;  ///< agents beyond these limits make a run fail
+  bool over_bus = true;  ///< agents are reached over a control bus
+  bool direct = false;   ///< they are reached by direct control
+  /// Agents' processes are taken for this controller alone; by direct control.
+  bool hold = false;
+  /// How long it waits for those that another controller holds; none: not at all.
+  std::optional<duration> wait;
 
   std::size_t topic_count() const noexcept { return std::max<std::size_t>(1, topics.size()); }
   const std::string& topic_at(std::size_t place) const noexcept {

@@ -3,6 +3,7 @@
 
 #include "wire/format.hpp"
 
+#include "controller/columns.hpp"
 #include "controller/ledger_text.hpp"
 #include "controller/load_options.hpp"
 #include "controller/session_text.hpp"
@@ -40,8 +41,9 @@ std::string short_ms(double ms) { return format(ms < 1 ? "%.2f" : ms < 100 ? "%.
 
 }  // namespace
 
-std::string progress_text(phase p, session::progress how_far, duration elapsed) {
-  std::string out{name_of(p)};
+std::string progress_text(phase p, session::progress how_far, duration elapsed,
+                          std::string_view name) {
+  std::string out{name.empty() ? name_of(p) : name};
   if (elapsed >= std::chrono::seconds{1}) out += ' ' + short_time(elapsed);
   const std::string done = std::to_string(how_far.done);
   const std::string of = done + " of " + std::to_string(how_far.total);
@@ -96,7 +98,7 @@ std::string running_text(std::string_view name, duration elapsed, std::optional<
   }
   std::string out;
   for (const part& one : parts) out += one.text;
-  return out.substr(0, columns);
+  return cut_at_word(out, columns);
 }
 
 std::optional<duration> time_left(const plan& what, std::uint32_t clients, bool warming_up,
@@ -137,16 +139,16 @@ void progress_line::show(const session& machine, const live_view& live) {
   const std::size_t columns = columns_of_terminal();
   const duration elapsed = now - machine.phase_began();
   const live_view::figures figures = live.at(now);
+  const std::string name = heading_ + std::string{machine.phase_words()};
   std::string text;
   if (last_ == phase::running && figures.any) {
     const auto test = *test_of(machine.what().what);
     const auto clients = machine.result().count(wire::control::client_kind(test));
-    const bool warm_up = machine.warming_up();
-    text = running_text(warm_up ? "warming up" : name_of(last_), elapsed,
-                        time_left(machine.what(), clients, warm_up, elapsed, figures), figures,
-                        columns);
+    text = running_text(name, elapsed,
+                        time_left(machine.what(), clients, machine.warming_up(), elapsed, figures),
+                        figures, columns);
   } else {
-    text = progress_text(last_, machine.how_far(), elapsed).substr(0, columns);
+    text = cut_at_word(progress_text(last_, machine.how_far(), elapsed, name), columns);
   }
   // Written over the line before; the rest of that is erased.
   std::fprintf(stderr, "\r%s\x1b[K", text.c_str());

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace ombt::controller {
 
@@ -22,18 +23,23 @@ class progress_line {
   bool is_terminal() const noexcept { return terminal_; }
   /// Shows where the session is, at most five times a second and at each new phase.
   void show(const session& machine, const live_view& live);
+  /// Stands before the phase from now on ("probe 3 at 400/s, running 12 s"); empty: nothing does.
+  void set_heading(std::string heading) { heading_ = std::move(heading); }
   /// Takes the line away.
   void clear();
 
  private:
   bool terminal_;
   bool shown_ = false;
+  std::string heading_;
   phase last_ = phase::finished;
   time_point next_{};
 };
 
-/// "running 12 s: 3 of 10 clients done"; without the time in the first second. Pure.
-std::string progress_text(phase p, session::progress how_far, duration elapsed = {});
+/// "running 12 s: 3 of 10 clients done"; without the time in the first second. `name`: of the
+/// phase, unless it is the usual one. Pure.
+std::string progress_text(phase p, session::progress how_far, duration elapsed = {},
+                          std::string_view name = {});
 
 /// Of a run that agents tell of: "running 12 s, 18 s left  24,310 msgs  2,031/s  p50 1.2 p99 4.8 ms
 /// 0 err  40 up" in one line, of which what matters least is left out until it fits into so many

@@ -3,6 +3,7 @@
 
 #include "wire/configuration_error.hpp"
 #include "wire/format.hpp"
+#include "wire/time_text.hpp"
 
 #include "controller/ledger_text.hpp"
 #include "controller/load_options.hpp"
@@ -21,6 +22,7 @@ namespace {
 
 constexpr double longest_target = 3600;  // seconds, the highest that histograms tell
 constexpr double grouped_from = 1000;    // rates above it are told as whole numbers
+constexpr std::size_t shown = 60;        // bytes of a text that is refused
 
 struct target_option {
   std::string_view name;
@@ -33,6 +35,17 @@ constexpr std::array<target_option, 4> target_options = {
      {"--target-p99", &search_settings::p99, 99},
      {"--target-p999", &search_settings::p999, 99.9}}};
 
+/// Latencies are told in milliseconds, times of options in seconds: a number alone may be either.
+double read_target_time(std::string_view option, std::string_view text) {
+  std::string_view rest = text;
+  if (take_number(rest) && rest.empty()) {
+    const std::string number{text.substr(0, shown)};
+    throw configuration_error(std::string{option} + ' ' + number + ": expected a time with its " +
+                              "unit: " + number + "ms or " + number + "s?");
+  }
+  return read_time(option, text);
+}
+
 void read_target(const search_settings& given, rate_goal& to) {
   std::string_view chosen;
   for (const target_option& option : target_options) {
@@ -44,9 +57,9 @@ void read_target(const search_settings& given, rate_goal& to) {
     }
     chosen = option.name;
     to.percentile = option.percentile;
-    const double seconds = read_time(option.name, text);
+    const double seconds = read_target_time(option.name, text);
     if (seconds > longest_target) {
-      throw configuration_error(std::string{option.name} + ' ' + text.substr(0, 60) +
+      throw configuration_error(std::string{option.name} + ' ' + text.substr(0, shown) +
                                 ": expected a time of at most 1h");
     }
     to.ms = seconds * 1e3;
@@ -66,7 +79,7 @@ double read_precision(std::string_view text) {
   const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), percent);
   if (error != std::errc{} || end != number.data() + number.size() ||
       !(percent >= 0.1 && percent <= 100)) {
-    throw configuration_error("--precision " + std::string{text.substr(0, 60)} +
+    throw configuration_error("--precision " + std::string{text.substr(0, shown)} +
                               ": expected 0.1% to 100%");
   }
   return percent / 100;
@@ -106,7 +119,7 @@ rate_goal read_goal(const search_settings& given) {
   read_target(given, out);
   const auto test = task_from(given.test);
   if (!test || !test_of(*test)) {
-    throw configuration_error("--test " + given.test.substr(0, 60) +
+    throw configuration_error("--test " + given.test.substr(0, shown) +
                               ": expected rpc-call, rpc-cast, rpc-fanout or notify");
   }
   out.step = read_time("--step", given.step);

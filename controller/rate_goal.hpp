@@ -9,8 +9,8 @@
 
 namespace ombt::controller {
 
-/// As a user gives them; texts may be empty: not given. Times as read_time() takes them, rates in
-/// messages/s of all clients together.
+/// As a user gives them; texts may be empty: not given. Times as read_time() takes them (targets
+/// need a unit), rates in messages/s of all clients together.
 struct search_settings {
   std::string test = "rpc-call";  ///< the subcommand that each probe is
   std::string p50;                ///< what the percentile may take; one of these is given

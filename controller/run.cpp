@@ -3,43 +3,43 @@
 #include "wire/oslo/messages.hpp"
 #include "wire/oslo/transport_url.hpp"
 
+#include "drivers/local_host.hpp"
 #include "drivers/loop.hpp"
 #include "drivers/transport.hpp"
 
 #include "agents/measure/boot_id.hpp"
-#include "controller/bus_session.hpp"
+#include "controller/bus_carrier.hpp"
+#include "controller/direct_carrier.hpp"
+#include "controller/direct_links.hpp"
 #include "controller/early_signals.hpp"
 #include "controller/json_report.hpp"
 #include "controller/latency_log.hpp"
 #include "controller/run_session.hpp"
+#include "controller/session_runner.hpp"
 #include "controller/settings.hpp"
 #include "controller/spectator.hpp"
 #include "controller/text_report.hpp"
 #include "controller/verdict.hpp"
 #include "controller/watch/bus_processes.hpp"
 
-#include <climits>
-
+#include <algorithm>
 #include <cstdio>
+#include <set>
 #include <unistd.h>
+#include <utility>
 
 namespace ombt::controller {
 namespace {
 
-std::string host_name() {
-  char name[HOST_NAME_MAX + 1] = {};
-  if (::gethostname(name, sizeof name - 1) != 0 || name[0] == '\0') return "localhost";
-  return name;
-}
-
 constexpr std::chrono::milliseconds watch_interval{200};
+constexpr std::size_t most_bus_hosts = 100;  // that processes tell
 
 /// Ends a session as soon as `trouble` says something.
 class watch final : private drivers::timer_target {
  public:
   using asked = std::function<std::string(const std::string& lost)>;
 
-  watch(drivers::loop& on, bus_session& what, const asked& trouble)
+  watch(drivers::loop& on, session_runner& what, const asked& trouble)
       : loop_(on), session_(what), trouble_(trouble) {
     if (trouble_) look_later();
   }
@@ -57,7 +57,7 @@ class watch final : private drivers::timer_target {
   }
 
   drivers::loop& loop_;
-  bus_session& session_;
+  session_runner& session_;
   const asked& trouble_;
   drivers::loop::timer_id timer_ = 0;
 };
@@ -67,7 +67,7 @@ constexpr std::chrono::seconds connecting_patience{2};
 /// Says what the session is connecting to, if that takes long.
 class connecting_note final : private drivers::timer_target {
  public:
-  connecting_note(drivers::loop& on, const bus_session& what, spectator& shown,
+  connecting_note(drivers::loop& on, const session_runner& what, spectator& shown,
                   const checked_settings& checked)
       : loop_(on), session_(what), shown_(shown), checked_(checked) {
     timer_ = loop_.start_timer(clock::now() + connecting_patience, *this, 0);
@@ -81,23 +81,70 @@ class connecting_note final : private drivers::timer_target {
     timer_ = 0;
     if (session_.machine().current() != phase::connecting) return;
     shown_.clear_line();
-    const std::string& why = session_.lost_contact();
-    say_error(checked_.given.program, "connecting to " + checked_.masked_control_url +
-                                          (why.empty() ? "" : " (" + why + ")"));
+    const std::string why = session_.lost_contact();
+    say_error(checked_.given.program,
+              "connecting to " + checked_.masked_control + (why.empty() ? "" : " (" + why + ")"));
   }
 
   drivers::loop& loop_;
-  const bus_session& session_;
+  const session_runner& session_;
   spectator& shown_;
   const checked_settings& checked_;
   drivers::loop::timer_id timer_ = 0;
 };
 
-/// Watches the bus's processes from just before the run until the bus has nothing of it left to do:
-/// when the clients of calls have reported, or when the servers have been asked.
-void watch_bus(bus_processes& bus, const session& machine) {
+/// The hosts of the buses that processes say they are on.
+bus_hosts hosts_of(const std::vector<process_record>& processes) {
+  bus_hosts out;
+  for (const process_record& one : processes) {
+    try {
+      for (const auto& host : wire::oslo::transport_url::parse(one.told.bus).hosts) {
+        const std::pair<std::string, std::uint16_t> at{host.host, host.port};
+        if (std::find(out.begin(), out.end(), at) == out.end()) out.push_back(at);
+      }
+    } catch (const configuration_error&) {  // of another version, perhaps
+    }
+    if (out.size() >= most_bus_hosts) break;
+  }
+  return out;
+}
+
+/// The same as they say it.
+std::string buses_of(const outcome& found) {
+  std::set<std::string> buses;
+  for (const process_record& one : found.processes) {
+    if (!one.told.bus.empty() && buses.size() < most_bus_hosts) buses.insert(one.told.bus);
+  }
+  std::string out;
+  for (const std::string& one : buses) out += (out.empty() ? "" : ", ") + one;
+  return out;
+}
+
+/// Says once that a session waits for agents, and whose they are.
+class waiting_note {
+ public:
+  waiting_note(spectator& shown, const std::string& program) : shown_(shown), program_(program) {}
+  void see(const session& machine) {
+    if (told_ || machine.held_by().empty()) return;
+    told_ = true;
+    shown_.clear_line();
+    say_error(program_, "waiting: " + machine.held_by());
+  }
+
+ private:
+  spectator& shown_;
+  const std::string& program_;
+  bool told_ = false;
+};
+
+/// Watches the bus's processes from just before the run that counts until the bus has nothing of it
+/// left to do: when the clients of calls have reported, or when the servers have been asked.
+void watch_bus(bus_processes& bus, const session& machine, bool named) {
   const phase now = machine.current();
-  if (now == phase::resetting || now == phase::comparing || now == phase::running) {
+  if (!named && now == phase::resetting) bus.know(hosts_of(machine.result().processes));
+  if (machine.warming_up()) return;
+  if (now == phase::resetting || now == phase::preparing || now == phase::comparing ||
+      now == phase::running) {
     bus.start();
   } else if (machine.what().what == task::rpc_call || now == phase::comparing_again ||
              machine.finished()) {
@@ -126,6 +173,39 @@ session_loop::session_loop(const checked_settings& checked) : looks{loop, checke
   if (early_signals::arrived()) interrupted = true;
 }
 
+namespace {
+
+/// Direct control comes first: it knows for sure which processes it reaches.
+std::vector<std::unique_ptr<session_carrier>> carriers_for(const checked_settings& checked,
+                                                           const wire::control::reply_address& own,
+                                                           session_loop& on) {
+  std::vector<std::unique_ptr<session_carrier>> out;
+  drivers::loop& loop = on.loop;
+  if (!checked.places.empty()) {
+    if (!on.links) {
+      const auto connect = [&loop, secret = checked.secret](const drivers::direct_place& to,
+                                                            const std::string& process,
+                                                            drivers::channel_handler& told) {
+        return drivers::connect_channel(loop, to, process, secret, told);
+      };
+      wire::control::controller_hello hello;
+      hello.controller = own.server;
+      hello.host = drivers::host_name();
+      hello.pid = ::getpid();
+      on.links = std::make_unique<direct_links>(loop, checked.places, connect, hello);
+    }
+    out.push_back(std::make_unique<direct_carrier>(*on.links, !checked.what.expect.empty()));
+  }
+  for (const auto& bus : checked.control_buses) {
+    out.push_back(std::make_unique<bus_carrier>(loop, drivers::transport::make(loop, bus)));
+  }
+  return out;
+}
+
+}  // namespace
+
+session_loop::~session_loop() = default;
+
 outcome run_session(const checked_settings& checked, const plan& asked, session_loop& on) {
   drivers::loop& loop = on.loop;
   const auto id = wire::oslo::make_hex_id();
@@ -133,7 +213,7 @@ outcome run_session(const checked_settings& checked, const plan& asked, session_
   const wire::control::reply_address own{
       std::string{wire::control::control_exchange},
       wire::control::controller_topic(asked.topic_at(asked.topic_count() - 1)),
-      wire::control::controller_name(asked.topic, host_name(), ::getpid(), hex,
+      wire::control::controller_name(asked.topic, drivers::host_name(), ::getpid(), hex,
                                      asked.what == task::rpc_fanout)};
   if (own.topic.size() + 1 + own.server.size() > wire::control::name_limit) {
     throw configuration_error("--topic and the name of this host are too long together");
@@ -145,30 +225,40 @@ outcome run_session(const checked_settings& checked, const plan& asked, session_
   looks.ask_in(what);
   session machine{std::move(what), own, run_id, clock::now()};
   bus_processes watched{checked.bus_hosts};
-  std::unique_ptr<bus_session> bus;
-  bus = std::make_unique<bus_session>(
-      loop, drivers::transport::make(loop, checked.control_bus), std::move(machine),
+  std::unique_ptr<session_runner> runner;
+  waiting_note waits{looks, checked.given.program};
+  runner = std::make_unique<session_runner>(
+      loop, carriers_for(checked, own, on), std::move(machine),
       [&] {
         looks.changed();
-        watch_bus(watched, bus->machine());
+        waits.see(runner->machine());
+        watch_bus(watched, runner->machine(), !checked.bus_hosts.empty());
       },
       [&] { loop.stop(); });
-  on.present = bus.get();
+  on.present = runner.get();
   if (checked.given.debug) {
     std::fprintf(stderr, "%s: %s on %s\n", checked.given.program.c_str(), own.server.c_str(),
-                 checked.masked_control_url.c_str());
+                 checked.masked_control.c_str());
   }
-  looks.look_at(bus->machine());
-  bus->start();
-  if (on.interrupted) bus->cancel("interrupted");
-  const watch over{loop, *bus, checked.trouble};
-  const connecting_note slow{loop, *bus, looks, checked};
+  runner->on_live([&looks](const wire::control::live_report& report, process_number from) {
+    looks.hear(report, -static_cast<std::int64_t>(from));
+  });
+  looks.look_at(runner->machine());
+  runner->start();
+  if (on.interrupted) runner->cancel("interrupted");
+  const watch over{loop, *runner, checked.trouble};
+  const connecting_note slow{loop, *runner, looks, checked};
   loop.run();
   on.present = nullptr;
   looks.end_look();
-  outcome found = bus->take_result();
+  outcome found = runner->take_result();
   found.bus = watched.take();
   return found;
+}
+
+void finish_header(report_header& header, const outcome& found) {
+  header.finished = epoch_seconds();
+  if (header.url.empty()) header.url = buses_of(found);
 }
 
 namespace {
@@ -184,11 +274,20 @@ std::string text_of(const checked_settings& checked, const outcome& found) {
   }
 }
 
-bool write_folder(const run_directory& to, const std::string& report, const report_header& header,
-                  const plan& what, const outcome& found, std::string& why) {
-  return to.put("run.json", report, why) &&
-         (!test_of(what.what) || to.put("latency.hlog", latency_log(header, what, found), why)) &&
-         to.put("agents.jsonl", agent_lines(what, found), why);
+/// Each of its files that can be written; says which could not.
+bool write_folder(const checked_settings& checked, const std::string& report,
+                  const report_header& header, const outcome& found) {
+  run_directory& to = *checked.out;
+  std::string why;
+  const auto put = [&](std::string_view name, const std::string& content) {
+    if (!to.put(name, content, why)) say_error(checked.given.program, why);
+  };
+  put("run.json", report);
+  if (test_of(checked.what.what)) put("latency.hlog", latency_log(header, checked.what, found));
+  put("agents.jsonl", agent_lines(checked.what, found));
+  if (to.finish(why)) return true;
+  say_error(checked.given.program, why);
+  return false;
 }
 
 }  // namespace
@@ -198,7 +297,7 @@ report_header header_of(const checked_settings& checked) {
   header.program = checked.given.program;
   header.bus = checked.given.bus;
   header.url = checked.masked_url;
-  header.control_url = checked.masked_control_url;
+  header.control_url = checked.masked_control;
   header.started = epoch_seconds();
   return header;
 }
@@ -209,13 +308,13 @@ int run_controller(const checked_settings& checked) {
   report_header header = header_of(checked);
   session_loop loop{checked};
   const outcome found = run_session(checked, checked.what, loop);
-  header.finished = epoch_seconds();
+  finish_header(header, found);
 
-  bool ok = found.ok();
+  bool ok = succeeded(checked.what, found);
   if (!found.failure.empty()) {
     say_error(given.program, found.connected || loop.interrupted
                                  ? found.failure
-                                 : checked.masked_control_url + ": " + found.failure);
+                                 : checked.masked_control + ": " + found.failure);
   } else if (checked.given.json != "-") {
     const std::string text = text_of(checked, found);
     std::fwrite(text.data(), 1, text.size(), stdout);
@@ -228,7 +327,6 @@ int run_controller(const checked_settings& checked) {
   }
   if (given.strict) {
     for (const std::string& reason : judge(found.audits, checked.what.audit).reasons) {
-      ok = false;
       if (!shown) say_error(given.program, reason);
     }
   }
@@ -244,10 +342,7 @@ int run_controller(const checked_settings& checked) {
     say_error(given.program, why);
     ok = false;
   }
-  if (checked.out && !write_folder(*checked.out, report, header, checked.what, found, why)) {
-    say_error(given.program, why);
-    ok = false;
-  }
+  if (checked.out && !write_folder(checked, report, header, found)) ok = false;
   if (std::fflush(stdout) != 0) {
     say_error(given.program, "standard output cannot be written");
     ok = false;

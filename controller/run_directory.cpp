@@ -7,7 +7,6 @@
 
 #include <cerrno>
 #include <cstring>
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <utility>
@@ -15,20 +14,8 @@
 namespace ombt::controller {
 namespace {
 
-/// 0, or why the folder cannot take so many bytes. Not every file system can reserve them; one that
-/// can't is believed.
-int lacks_room(const std::string& folder, long bytes) {
-  const std::string name = folder + "/.room";
-  const int file = ::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (file < 0) return errno;
-  ::unlink(name.c_str());  // at once: whatever ends this process, the name does not stay
-  int cause = 0;
-  do {
-    cause = ::posix_fallocate(file, 0, bytes);
-  } while (cause == EINTR);
-  ::close(file);
-  return cause == EOPNOTSUPP || cause == EINVAL ? 0 : cause;
-}
+/// More folders of that name than this would be absurd.
+constexpr int most_incomplete = 1000;
 
 }  // namespace
 
@@ -37,12 +24,13 @@ run_directory::run_directory(std::string path) : path_{std::move(path)} {
     return configuration_error("--out " + path_ + ": " + std::strerror(cause));
   };
   if (path_.empty()) throw configuration_error("--out: empty folder name");
+  while (path_.size() > 1 && path_.back() == '/') path_.pop_back();
   if (::mkdir(path_.c_str(), 0777) != 0) {
     if (errno != EEXIST) throw refuse(errno);
     throw configuration_error("--out " + path_ +
                               ": exists already; a run gets a folder of its own");
   }
-  if (const int cause = lacks_room(path_, room); cause != 0) {
+  if (const int cause = lacks_room(path_ + "/.room", room_for_results); cause != 0) {
     ::rmdir(path_.c_str());
     throw refuse(cause);
   }
@@ -50,11 +38,34 @@ run_directory::run_directory(std::string path) : path_{std::move(path)} {
 
 run_directory::~run_directory() { ::rmdir(path_.c_str()); }  // fails where there is a file in it
 
-bool run_directory::put(std::string_view name, std::string_view content, std::string& why) const
-    try {
-  return whole_file(path_ + '/' + std::string{name}, "--out").commit(content, why);
+bool run_directory::put(std::string_view name, std::string_view content, std::string& why) try {
+  if (whole_file(path_ + '/' + std::string{name}, "--out", 0).commit(content, why)) return true;
+  whole_ = false;
+  return false;
 } catch (const configuration_error& e) {
   why = e.what();
+  whole_ = false;
+  return false;
+}
+
+bool run_directory::finish(std::string& why) {
+  if (whole_) return true;
+  why = "--out " + path_ + ": ";
+  if (::rmdir(path_.c_str()) == 0) {
+    why += "nothing could be written";
+    return false;
+  }
+  why += "incomplete";
+  for (int number = 1; number <= most_incomplete; ++number) {
+    const std::string name =
+        path_ + ".incomplete" + (number > 1 ? "-" + std::to_string(number) : "");
+    if (::rename(path_.c_str(), name.c_str()) == 0) {
+      path_ = name;
+      why += "; what could be written is in " + name;
+      break;
+    }
+    if (errno != EEXIST && errno != ENOTEMPTY && errno != ENOTDIR) break;
+  }
   return false;
 }
 

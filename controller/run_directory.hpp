@@ -2,7 +2,7 @@
 #pragma once
 // The folder of a run's results (--out): made before the run, so that a place that cannot be
 // written or has no room shows before anything connects; its files come at the end, each whole or
-// not at all.
+// not at all. A folder that lacks one is called so.
 
 #include <string>
 #include <string_view>
@@ -11,9 +11,6 @@ namespace ombt::controller {
 
 class run_directory {
  public:
-  /// Bytes that must be free for it, so that a full disk shows early.
-  static constexpr long room = 1L << 20;
-
   /// Makes it. Throws configuration_error ("--out DIR: cause") if it exists already, cannot be
   /// made, or has no room.
   explicit run_directory(std::string path);
@@ -24,10 +21,14 @@ class run_directory {
 
   const std::string& path() const noexcept { return path_; }
   /// Writes a file of it. False: why says the cause, and there is no such file.
-  bool put(std::string_view name, std::string_view content, std::string& why) const;
+  bool put(std::string_view name, std::string_view content, std::string& why);
+  /// When all have been put. False: one could not be written; then the folder with the others is
+  /// path() + ".incomplete" (or ".incomplete-2", …), where it has any, and why says so.
+  bool finish(std::string& why);
 
  private:
   std::string path_;
+  bool whole_ = true;
 };
 
 }  // namespace ombt::controller

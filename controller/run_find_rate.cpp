@@ -18,25 +18,23 @@ class onlooker {
   explicit onlooker(const checked_settings& checked)
       : checked_(checked), terminal_(::isatty(STDERR_FILENO) == 1) {}
 
-  void see(const rate_probe& probe, const plan& what, const outcome& found, report_header header) {
+  void see(const rate_probe& probe, const plan& what, const outcome& found,
+           const report_header& header) {
     ++number_;
     if (terminal_) {
       std::fprintf(stderr, "probe %zu: %s\n", number_, probe_text(*checked_.goal, probe).c_str());
     }
     std::string why;
     if (!checked_.out) return;
-    header.finished = epoch_seconds();
     const std::string name = format("probe-%02zu.json", number_);
     if (checked_.out->put(name, json_report(header, what, found), why)) return;
     say_error(checked_.given.program, why);
-    failed_ = true;
   }
-  bool failed() const noexcept { return failed_; }
+  std::size_t seen() const noexcept { return number_; }
 
  private:
   const checked_settings& checked_;
   bool terminal_;
-  bool failed_ = false;
   std::size_t number_ = 0;
 };
 
@@ -52,17 +50,22 @@ int run_find_rate(const checked_settings& checked) {
       *checked.goal, checked.what,
       [&](const plan& what) {
         of_probe = header_of(checked);
-        return run_session(checked, what, loop);
+        const double rate = what.parameters.load->profile.front().from;
+        loop.looks.set_heading("probe " + std::to_string(looking.seen() + 1) + " at " +
+                               rate_text(rate) + "/s, ");
+        outcome found = run_session(checked, what, loop);
+        finish_header(of_probe, found);
+        if (asked.header.url.empty()) asked.header.url = of_probe.url;
+        return found;
       },
       [&](const rate_probe& probe, const plan& what, const outcome& found) {
         looking.see(probe, what, found, of_probe);
       });
   asked.header.finished = epoch_seconds();
 
-  bool ok = curve.ok() && !looking.failed();
+  bool ok = succeeded(asked, curve);
   if (!curve.failure.empty()) say_error(given.program, curve.failure);
-  if (given.strict && (curve.harness_limited(curve.best) || curve.harness_limited(curve.missed))) {
-    ok = false;
+  if (given.strict && curve.harness_limited()) {
     say_error(given.program, "harness-limited: the agents, not the bus, may be the limit");
   }
   if (given.json != "-" && !(curve.probes.empty() && !curve.failure.empty())) {
@@ -77,6 +80,9 @@ int run_find_rate(const checked_settings& checked) {
     ok = false;
   }
   if (checked.out && !checked.out->put("find-rate.json", report, why)) {
+    say_error(given.program, why);
+  }
+  if (checked.out && !checked.out->finish(why)) {
     say_error(given.program, why);
     ok = false;
   }

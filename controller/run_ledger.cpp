@@ -275,6 +275,7 @@ void run_ledger::list_receivers(ledger_summary& out, const name_of_agent& name_o
 
 ledger_gaps run_ledger::gaps() const {
   ledger_gaps out;
+  out.clients_missed = clients_missed_;
   out.clients_without = clients_without_;
   out.clients_contradicting = clients_contradicting_;
   out.sent_without = sent_without_;

@@ -41,6 +41,8 @@ class run_ledger {
   /// so that messages may have come before it knew whose they are.
   void add_receiver(std::size_t agent, const wire::control::results& results,
                     const wire::control::result_details& details, bool joined);
+  /// A client that sent no results: what became of its messages nobody knows.
+  void miss_client() { ++clients_missed_; }
   /// A receiver whose report is missing: what it had nobody knows.
   void miss_receiver(std::size_t agent) { receiver_at(agent).missed = true; }
 
@@ -90,6 +92,7 @@ class run_ledger {
   wire::control::deliveries_by_client had_;  ///< by all receivers, unless it is a fanout
   wire::control::results failed_kinds_;      ///< its errors only
 
+  std::uint64_t clients_missed_ = 0;
   std::uint64_t clients_without_ = 0;
   std::uint64_t sent_without_ = 0;  ///< by these
   std::uint64_t clients_contradicting_ = 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// One session on the bus, or several one after the other: what run_controller() and run_find_rate()
+// One session, or several one after the other: what run_controller() and run_find_rate()
 // have in common. On the main thread.
 
 #include "drivers/loop.hpp"
@@ -10,22 +10,27 @@
 #include "controller/settings.hpp"
 #include "controller/spectator.hpp"
 
+#include <memory>
 #include <string>
 
 namespace ombt::controller {
 
-class bus_session;
+class direct_links;
+class session_runner;
 
 /// The loop that a program's sessions run on. SIGINT, SIGTERM and SIGHUP end the present one, and
 /// then each that begins; so does one that early_signals has noted.
 struct session_loop {
   /// Serves figures where the settings say so; then throws configuration_error if it can't.
   explicit session_loop(const checked_settings& checked);
+  ~session_loop();
 
   drivers::loop loop;
   spectator looks;
   bool interrupted = false;
-  bus_session* present = nullptr;
+  session_runner* present = nullptr;
+  /// Of all sessions, so that agents which are held stay so between them.
+  std::unique_ptr<direct_links> links;
 };
 
 /// Runs a session of this plan until it is closed, under an address of its own. Throws
@@ -38,6 +43,8 @@ int run_find_rate(const checked_settings& checked);
 
 /// What reports say of the program and the buses, beginning now.
 report_header header_of(const checked_settings& checked);
+/// The rest of it, which agents may have told.
+void finish_header(report_header& header, const outcome& found);
 
 double epoch_seconds();
 /// "PROGRAM: what" on standard error, passwords masked.

@@ -11,18 +11,18 @@ namespace ombt::controller {
 namespace {
 
 using wire::control::agent_kind;
-using wire::control::agent_kinds;
 using wire::control::method;
-using wire::control::words;
 using namespace std::chrono_literals;
 
-constexpr duration retry_pause = 1s;    // after an action that the bus did not take
-constexpr duration first_ask_gap = 2s;  // before agents that are silent are asked again
+constexpr duration retry_pause = 1s;  // after an action that the bus did not take
 constexpr duration least_poll_gap = 250ms;
+constexpr int most_empty_rounds = 3;  // where a receiver is gone: then nothing more comes
 
 std::string describe(error_code error, std::string_view detail) {
   if (detail.empty()) return error.message();
   std::string out{detail};
+  // Who answered, and what, is all there is to say.
+  if (!error || error == errc::remote_exception) return out;
   // The driver's own words may be all there is to say; a peer's are put after ours.
   if (out.find(error.message()) == std::string::npos) out = error.message() + ": " + out;
   return out;
@@ -84,7 +84,7 @@ std::optional<time_point> session::next_deadline() const noexcept {
   time_point at = phase_limit_;
   if (retry_at_) at = std::min(at, *retry_at_);
   if (phase_ == phase::roll_call && ends_when_quiet_ && !pings_unsent()) {
-    at = std::min(at, last_news_ + plan_.idle);
+    at = std::min(at, last_news_ + quiet_time());
   }
   return at;
 }
@@ -95,23 +95,37 @@ void session::tick(time_point now) {
   switch (phase_) {
     case phase::connecting:
       if (over) {
-        fail("no contact with the control bus within " + seconds_text(plan_.timeout) + ": " +
-             (bus_error_.empty() ? "it has not answered" : bus_error_));
+        fail("no contact with " + std::string{others()} + " within " + seconds_text(plan_.timeout) +
+             ": " +
+             (!bus_error_.empty() ? bus_error_
+              : plan_.over_bus    ? "it has not answered"
+                                  : "no answer"));
       } else if (retry) {
         check_self();
+      }
+      break;
+    case phase::holding:
+      if (over) {
+        fail(held_by_.empty() ? "not all agents' processes answered within " +
+                                    seconds_text(plan_.wait.value_or(plan_.timeout)) +
+                                    (bus_error_.empty() ? "" : ": " + bus_error_)
+                              : held_by_ + ", still after " + seconds_text(*plan_.wait));
+      } else if (retry) {
+        ask_to_hold();
       }
       break;
     case phase::roll_call:
       if (over && !expectations_met()) {
         fail(expectations_unmet(now));
       } else if (over && pings_unsent()) {
-        fail("the roll call could not be sent within " + seconds_text(waited(now)) +
-             (bus_error_.empty() ? "" : ": " + bus_error_));
+        fail(std::string{plan_.over_bus ? "the roll call could not be sent within "
+                                        : "the roll call was not answered within "} +
+             seconds_text(waited(now)) + (bus_error_.empty() ? "" : ": " + bus_error_));
       } else if (over) {
         after_roll_call(now);
       } else if (retry) {
         ping_all(now);
-      } else if (ends_when_quiet_ && !pings_unsent() && now >= last_news_ + plan_.idle) {
+      } else if (ends_when_quiet_ && !pings_unsent() && now >= last_news_ + quiet_time()) {
         after_roll_call(now);
       }
       break;
@@ -127,6 +141,12 @@ void session::tick(time_point now) {
     case phase::comparing:
     case phase::comparing_again:
       if (over) clocks_compared(now);
+      break;
+    case phase::preparing:
+      if (over) {
+        fail("not all clients' processes were ready for the run within " +
+             seconds_text(plan_.timeout) + (bus_error_.empty() ? "" : ": " + bus_error_));
+      }
       break;
     case phase::running:
       if (over) {
@@ -174,7 +194,8 @@ void session::on_listening(time_point) {
 void session::on_listener_trouble(error_code error, std::string_view detail, bool final) {
   if (finished()) return;
   bus_error_ = describe(error, detail);
-  if (final || is_final(error)) fail("no contact with the control bus: " + bus_error_);
+  if (final || is_final(error))
+    fail("no contact with " + std::string{others()} + ": " + bus_error_);
 }
 
 void session::check_self() {
@@ -202,24 +223,20 @@ void session::on_complete(std::uint64_t tag, error_code error, std::string_view 
         self_tries_ = 0;
         check_self();
       } else if (!error) {
-        outcome_.connected = true;
-        enter(phase::roll_call, now);
-        // A test that expects agents has no quiet time to wait for.
-        if (ends_when_quiet_ || !test_of(plan_.what)) {
-          phase_limit_ = now + std::max(plan_.timeout, plan_.idle);
-        }
-        retry_gap_ = std::max<duration>(plan_.idle, 1s);
-        ping_all(now);
+        in_contact(now);
       } else if (is_final(error)) {
-        fail("no contact with the control bus: " + bus_error_);
+        fail("no contact with " + std::string{others()} + ": " + bus_error_);
       } else if (self_tries_ >= self_ready_tries) {
-        fail("no contact with the control bus after " + std::to_string(self_tries_) +
+        fail("no contact with " + std::string{others()} + " after " + std::to_string(self_tries_) +
              " tries: " + bus_error_);
       } else if (error == errc::messaging_timeout) {
         check_self();
       } else {
         retry_at_ = now + retry_pause;
       }
+      return;
+    case purpose::hold:
+      if (phase_ == phase::holding) on_hold_answered(error, detail, now);
       return;
     case purpose::ping:
       if (phase_ != phase::roll_call) return;
@@ -230,17 +247,25 @@ void session::on_complete(std::uint64_t tag, error_code error, std::string_view 
         retry_at_ = now + retry_pause;
       }
       // The quiet time begins when the last question is out.
-      if (casts_pending_ == 0) last_news_ = std::max(last_news_, now);
+      if (casts_pending_ == 0) {
+        last_news_ = std::max(last_news_, now);
+        end_roll_call_if_met(now);
+      }
       return;
     case purpose::reset:
       if (phase_ == phase::resetting && error) retry_at_ = now + retry_pause;
+      return;
+    case purpose::prepare:
+      if (phase_ != phase::preparing) return;
+      if (error) return fail("the run could not be prepared: " + bus_error_);
+      if (--casts_pending_ == 0) begin_run(now);
       return;
     case purpose::run:
       // A send that failed may have been delivered all the same: a result says so.
       if (phase_ == phase::running && error && outcome_.clients.results.empty()) {
         const std::string what = "run_test could not be sent: " + bus_error_;
-        // Other topics' clients may have begun.
-        return plan_.topic_count() > 1 ? cancel(what, now) : fail(what);
+        // Others may have begun.
+        return plan_.topic_count() > 1 || plan_.direct ? cancel(what, now) : fail(what);
       }
       return;
     case purpose::look:
@@ -259,108 +284,6 @@ void session::on_complete(std::uint64_t tag, error_code error, std::string_view 
   }
 }
 
-void session::ping_all(time_point now) {
-  retry_at_.reset();
-  ping_failed_ = false;
-  ++pings_;
-  for (const agent_kind kind : agent_kinds) {
-    casts_pending_ += ask_all(purpose::ping, method::client_ping, kind);
-  }
-  if (!ends_when_quiet_) {
-    // An agent that starts later has not heard the first question.
-    retry_at_ = now + retry_gap_;
-    retry_gap_ *= 2;
-  }
-}
-
-std::string session::key_of(agent_kind kind, const std::string& name, std::uint32_t topic) {
-  return std::to_string(topic) + static_cast<char>('A' + static_cast<int>(kind)) + name;
-}
-
-agent_record* session::find_or_add(agent_kind kind, const std::string& name, std::uint32_t topic,
-                                   bool pong) {
-  const std::string key = key_of(kind, name, topic);
-  if (const auto known = index_.find(key); known != index_.end()) {
-    agent_record& agent = outcome_.agents[known->second];
-    if (pong && ++states_[known->second].pongs > pings_) ++outcome_.same_names[agent.name];
-    if (pong && agent.answered_roll_call) {
-      ++outcome_.duplicate_pongs;
-      return nullptr;
-    }
-    return &agent;
-  }
-  if (outcome_.agents.size() >= agent_limit) {
-    ++outcome_.agents_refused;
-    return nullptr;
-  }
-  index_.emplace(key, outcome_.agents.size());
-  outcome_.agents.emplace_back();
-  states_.emplace_back();
-  outcome_.agents.back().kind = kind;
-  outcome_.agents.back().name = name;
-  outcome_.agents.back().topic = topic;
-  if (pong) states_.back().pongs = 1;
-  return &outcome_.agents.back();
-}
-
-void session::on_pong(const wire::control::client_pong_request& pong, time_point now,
-                      std::uint32_t topic) {
-  if (phase_ == phase::running) return on_sign(pong, now, topic);
-  // Once run_test is out, a new agent may or may not have got it: its results will tell.
-  if (phase_ != phase::roll_call && phase_ != phase::resetting) return;
-  agent_record* agent = find_or_add(pong.kind, pong.name, topic, true);
-  if (agent == nullptr) return;
-  ++outcome_.topics[topic].agents[static_cast<std::size_t>(pong.kind)];
-  agent->answered_roll_call = true;
-  ++answered_[static_cast<std::size_t>(pong.kind)];
-  agent->native = pong.run.has_value();
-  if (plan_.needs(pong.kind)) clocks_.add(pong, topic);
-  last_news_ = now;
-  if (phase_ == phase::roll_call) {
-    end_roll_call_if_met(now);
-  } else if (pong.kind == wire::control::server_kind(*test_of(plan_.what))) {
-    agent_state& state = states_[static_cast<std::size_t>(agent - outcome_.agents.data())];
-    state.waited_for = true;
-    ++waiting_;
-    retry_at_ = now;  // it may not have heard get_server_results
-  }
-}
-
-void session::end_roll_call_if_met(time_point now) {
-  if (ends_when_quiet_ || !expectations_met() || !needed_kinds_there()) return;
-  if (test_of(plan_.what)) return after_roll_call(now);
-  // Who is there is the whole answer: an expectation that is met does not cut it short.
-  ends_when_quiet_ = true;
-  if (!ping_failed_) retry_at_.reset();
-}
-
-void session::after_roll_call(time_point now) {
-  if (plan_.what == task::status) return finish();
-  if (plan_.what == task::shutdown) {
-    enter(phase::leaving, now);
-    for (const agent_kind kind : agent_kinds) {
-      for (std::uint32_t topic = 0; topic < plan_.topic_count(); ++topic) {
-        send(purpose::shutdown, method::shutdown, kind, "{}", topic);
-        ++casts_pending_;
-      }
-    }
-    return;
-  }
-  const auto test = *test_of(plan_.what);
-  std::string missing = missing_kinds(now);
-  if (missing.empty()) missing = not_native();
-  if (!missing.empty()) return fail(missing);
-  enter(phase::resetting, now);
-  const agent_kind servers = wire::control::server_kind(test);
-  for (std::size_t i = 0; i < states_.size(); ++i) {
-    if (outcome_.agents[i].kind != servers) continue;
-    states_[i].waited_for = true;
-    ++waiting_;
-  }
-  retry_gap_ = first_ask_gap;
-  ask_servers(now);
-}
-
 void session::ask_servers(time_point now) {
   const agent_kind servers = wire::control::server_kind(*test_of(plan_.what));
   if (phase_ == phase::polling && !round_open_) {
@@ -369,9 +292,10 @@ void session::ask_servers(time_point now) {
     waiting_ = 0;
     for (std::size_t i = 0; i < states_.size(); ++i) {
       states_[i].waited_for = outcome_.agents[i].kind == servers && !states_[i].excluded &&
-                              outcome_.agents[i].answered_roll_call;
+                              !states_[i].gone && outcome_.agents[i].answered_roll_call;
       if (states_[i].waited_for) ++waiting_;
     }
+    if (waiting_ == 0) return end_polling(true, now);
     retry_gap_ = first_ask_gap;
   }
   // Whoever is silent for long is asked again: the question may be lost with a connection.
@@ -417,6 +341,7 @@ void session::take(agent_record& from, side& into,
   into.latency.merge(result.details.latency);
   into.links.merge(result.details.links);
   if (plan_.parameters.load) into.load.merge(result.details.load);
+  from.scheduled += result.details.load.scheduled;
   for (const auto& entry : result.details.series.entries()) {
     into.series[entry.which].merge(entry.values);
     if (entry.below.samples > 0) into.below_zero[entry.which].merge(entry.below);
@@ -434,8 +359,16 @@ void session::take(agent_record& from, side& into,
   }
 }
 
+bool session::agent_state::takes(const wire::control::result_details& details) {
+  if (details.answer == 0) return true;
+  if (std::find(answers.begin(), answers.end(), details.answer) != answers.end()) return false;
+  if (answers.size() == results_remembered) answers.erase(answers.begin());
+  answers.push_back(details.answer);
+  return true;
+}
+
 void session::on_result(const wire::control::client_result_request& result, time_point now,
-                        std::uint32_t topic) {
+                        std::uint32_t topic, process_number from) {
   const auto test = test_of(plan_.what);
   const bool from_client = test && result.kind == wire::control::client_kind(*test);
   const bool from_server = test && result.kind == wire::control::server_kind(*test);
@@ -447,9 +380,13 @@ void session::on_result(const wire::control::client_result_request& result, time
     ++outcome_.foreign_results;
     return;
   }
-  agent_record* agent = find_or_add(result.kind, result.name, topic, false);
+  agent_record* agent = find_or_add(result.kind, result.name, topic, from, false);
   if (agent == nullptr) return;
   agent_state& state = states_[static_cast<std::size_t>(agent - outcome_.agents.data())];
+  if (!state.takes(result.details)) {
+    ++outcome_.repeated_results;
+    return;
+  }
   if (phase_ != phase::resetting) {
     // A client reports once a run; a server that did not answer the reset may still count a
     // former run.
@@ -485,6 +422,7 @@ void session::on_result(const wire::control::client_result_request& result, time
 
 void session::after_run(time_point now) {
   round_open_ = false;
+  empty_rounds_ = 0;
   round_gap_ = std::max(least_poll_gap, from_seconds(2 * plan_.parameters.pause));
   if (plan_.what == task::rpc_call || plan_.delay <= duration::zero()) {
     enter(phase::polling, now);
@@ -507,6 +445,9 @@ void session::end_round_if_complete(time_point now) {
   if (unaccounted() == 0 && settled && ledger_.counts().lost == 0) {
     return end_polling(true, now);
   }
+  // What a receiver had that is gone will not be told any more.
+  empty_rounds_ = round_seen_ == 0 ? empty_rounds_ + 1 : 0;
+  if (receiver_gone_ && empty_rounds_ >= most_empty_rounds) return end_polling(true, now);
   if (round_seen_ == 0)
     round_gap_ = std::min(round_gap_ * 2, std::max(plan_.timeout, least_poll_gap));
   retry_at_ = now + round_gap_;

@@ -1,20 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 // One session of the controller as a state machine without I/O: roll call, reset, run, poll. Time
-// comes in as a parameter; what it wants sent waits in a queue of actions. bus_session carries
+// comes in as a parameter; what it wants sent waits in a queue of actions. session_runner carries
 // both. One thread.
 //
 // phase      | wants sent                | ends when                       | else, at its limit
 // -----------+---------------------------+---------------------------------+---------------------
 // connecting | self_ready to itself      | it answered                     | failure; or 25 tries
+// holding    | hold to all processes,    | all are held                    | failure: who holds
+//            | again with plan.wait      |                                 | them
 // roll_call  | client_ping to all kinds  | quiet for idle; all expected    | failure: who is
 //            |                           | there                           | missing
 // resetting  | get_server_results        | all servers answered (thrown    | goes on, the silent
 //            |                           | away)                           | ones are missing
 // comparing  | clock to processes of     | clocks are compared, and agents | goes on, what is not
 //            | other machines            | told                            | compared is unknown
-// running    | run_test to the clients,  | all clients' results are in     | cancel_run; goes on,
-//            | then client_ping          |                                 | the silent are missing
+// preparing  | run_test to the clients'  | all processes have it           | failure
+//            | processes, not to begin   |                                 |
+// running    | that it begins; to others | all clients' results are in     | cancel_run; goes on,
+//            | run_test; client_ping     |                                 | the silent are missing
 // settling   | -                         | delay is over (none after calls)|
 // polling    | get_server_results, again | all accounted for, by number    | the rest is
 //            |                           | and by ledger, all answered     | unaccounted for
@@ -38,12 +42,18 @@
 // Clocks are compared where agents are on other machines than the controller's
 // (clock_exchanges.hpp), before the run that counts and when it has been polled.
 //
+// Holding and preparing are of direct control (docs/direct.md). There an answer means that the
+// question has been answered in full: where no agents are on a bus, the roll call is over with it,
+// without a quiet time. A process that is gone takes its agents with it, which are missing from
+// then on and not waited for.
+//
 // status ends after roll_call, shutdown goes from there to leaving. cancel() leads to stopping, if
-// a run is on. Every phase's limit is plan.timeout, except that a run has in addition the pauses it
-// must make (count x pause) or the time that its load takes at least, and that each sign of a
-// client gives all the timeout anew: a result, or a native client's pong that says it is at work.
-// (Python clients can't say so.)
+// a run is on. Every phase's limit is plan.timeout (holding's is plan.wait), except that a run has
+// in addition the pauses it must make (count x pause) or the time that its load takes at least, and
+// that each sign of a client gives all the timeout anew: a result, or a native client's pong that
+// says it is at work. (Python clients can't say so.)
 
+#include "wire/control/direct.hpp"
 #include "wire/control/messages.hpp"
 #include "wire/control/results.hpp"
 #include "wire/error.hpp"
@@ -66,9 +76,11 @@ namespace ombt::controller {
 
 enum class phase : std::uint8_t {
   connecting,
+  holding,
   roll_call,
   resetting,
   comparing,
+  preparing,
   running,
   settling,
   polling,
@@ -76,6 +88,15 @@ enum class phase : std::uint8_t {
   leaving,
   stopping,
   finished,
+};
+
+/// What an action is beside its message, to carriers by direct control. A bus has nothing to do for
+/// hold and prepare, and sends the message for start.
+enum class order : std::uint8_t {
+  message,  ///< it is for the agents as it is
+  hold,     ///< all processes are to be this controller's; no message
+  prepare,  ///< a run_test that is not to begin yet
+  start,    ///< of topic 0: the prepared run, of all topics, is to begin
 };
 
 /// Something to send. Its completion is told to on_complete with the tag.
@@ -87,7 +108,9 @@ struct action {
   wire::control::agent_kind to = wire::control::agent_kind::rpc_client;
   std::string args_json = "{}";
   std::uint32_t topic = 0;  ///< its place among the plan's; of which address or agents it is
-  std::string server = {};  ///< of a process
+  std::string server = {};  ///< of a process, or by direct control its key
+  order what = order::message;
+  wire::control::start_request start = {};
 };
 
 class session {
@@ -98,6 +121,8 @@ class session {
   static constexpr std::size_t error_text_limit = 100'000;
   static constexpr int self_ready_tries = 25;
   static constexpr duration self_ready_timeout = std::chrono::seconds{2};
+  /// Of an agent, to know them again: more than it has on their way at once.
+  static constexpr std::size_t results_remembered = 16;
 
   /// own is the address that agents answer to, of which only the topic changes where the plan has
   /// several (see address_in); run_id goes into run_test, empty: the run asks for
@@ -125,27 +150,40 @@ class session {
   void on_own_clock(std::int64_t ahead);
   /// What came back from a call, at `real`; before on_complete.
   void on_answer(std::uint64_t tag, wire::json::value answer, std::int64_t real);
-  // What came in at the own address in that topic.
+  // What came in at the own address in that topic, or from that process.
   void on_pong(const wire::control::client_pong_request& pong, time_point now,
-               std::uint32_t topic = 0);
+               std::uint32_t topic = 0, process_number from = over_the_bus);
   void on_result(const wire::control::client_result_request& result, time_point now,
-                 std::uint32_t topic = 0);
+                 std::uint32_t topic = 0, process_number from = over_the_bus);
+  // Of direct control. A process is there, with what it says of itself; its agents' pongs follow.
+  void on_process(process_number which, const wire::control::process_hello& hello);
+  /// Its connection has ended; `why` is one line that names it.
+  void on_gone(process_number which, std::string_view why, time_point now);
+  /// A process that the session does not have, though it is there; one line.
+  void on_left_out(std::string_view what) { outcome_.problems.emplace_back(what); }
+  /// Its agents were told to begin.
+  void on_started(const wire::control::started_notice& started);
   /// A request that could not be read.
   void on_malformed() { ++outcome_.malformed_requests; }
   /// Ends the session from outside ("interrupted"); what came in so far is in the outcome. Clients
   /// in a run are told to end it first; a second cancel() does not wait for that.
   void cancel(std::string_view why, time_point now);
-  /// What the transport says of the bus, to be told where the bus is why something is missing.
+  /// What the transport says of the bus, to be told where the bus is why something is missing;
+  /// empty: nothing is wrong with it now.
   void on_bus_words(std::string_view words) { bus_error_ = words; }
 
   phase current() const noexcept { return phase_; }
   time_point phase_began() const noexcept { return phase_began_; }
   bool warming_up() const noexcept { return warming_up_; }
+  /// The phase in words; the run of a warm-up is "warming up".
+  std::string_view phase_words() const noexcept;
   /// Of the run that is next or on; empty: it asks for no details.
   const std::string& run_id() const noexcept {
     return warming_up_ && !run_id_.empty() ? warm_up_id_ : run_id_;
   }
   bool finished() const noexcept { return phase_ == phase::finished; }
+  /// Holding: whom it waits for; empty: for nobody.
+  const std::string& held_by() const noexcept { return held_by_; }
   const outcome& result() const noexcept { return outcome_; }
   outcome take_result() { return std::move(outcome_); }
   const plan& what() const noexcept { return plan_; }
@@ -159,7 +197,18 @@ class session {
   progress how_far() const;
 
  private:
-  enum class purpose : std::uint8_t { self_check, ping, reset, run, look, poll, shutdown, cancel };
+  enum class purpose : std::uint8_t {
+    self_check,
+    hold,
+    ping,
+    reset,
+    prepare,
+    run,
+    look,
+    poll,
+    shutdown,
+    cancel,
+  };
 
   void enter(phase next, time_point now);
   void fail(std::string text);
@@ -169,6 +218,16 @@ class session {
   /// The same to the agents of each topic, with the address to answer to. How many were sent.
   int ask_all(purpose why, wire::control::method method, wire::control::agent_kind to);
   void check_self();
+  void in_contact(time_point now);
+  void ask_to_hold();
+  void on_hold_answered(error_code error, std::string_view detail, time_point now);
+  void call_roll(time_point now);
+  /// How long nobody may be heard of, once all questions are out, before the roll call is over.
+  duration quiet_time() const noexcept { return plan_.over_bus ? plan_.idle : duration::zero(); }
+  /// "the control bus", or "the agents": whom it has contact with.
+  std::string_view others() const noexcept {
+    return plan_.over_bus ? "the control bus" : "the agents";
+  }
   void ping_all(time_point now);
   void ask_servers(time_point now);
   void after_roll_call(time_point now);
@@ -178,7 +237,12 @@ class session {
   void ask_clocks(time_point now);
   void clocks_compared(time_point now);
   void start_run(time_point now);
-  void prepare_load(wire::control::load& load, time_point now) const;
+  void prepare_run(time_point now);
+  void begin_run(time_point now);
+  void lose(std::size_t agent);
+  /// What clients are told of the next run, which begins so much later.
+  wire::control::test_parameters run_parameters(time_point now, duration lead) const;
+  void prepare_load(wire::control::load& load, time_point now, duration lead) const;
   /// Clients that can't follow the plan's load; empty: there is none.
   std::string not_native() const;
   void forget_warm_up(time_point now);
@@ -191,10 +255,15 @@ class session {
   void end_round_if_complete(time_point now);
   void end_polling(bool in_time, time_point now);
   void mark_missing();
+  /// Why an agent did not answer: its process is gone, or `otherwise`.
+  std::string why_missing(std::size_t agent, const std::string& otherwise) const;
   static std::string key_of(wire::control::agent_kind kind, const std::string& name,
                             std::uint32_t topic);
   agent_record* find_or_add(wire::control::agent_kind kind, const std::string& name,
-                            std::uint32_t topic, bool pong);
+                            std::uint32_t topic, process_number from, bool pong);
+  void belongs_to(std::size_t agent, process_number process);
+  /// Whether an agent of that name may be another process's, which says so by a pong or a result.
+  bool adopt(std::size_t agent, process_number process, bool pong);
   void take(agent_record& from, side& into, const wire::control::client_result_request& result);
   bool expectations_met() const noexcept;
   std::string expectations_unmet(time_point now) const;
@@ -225,16 +294,33 @@ class session {
   /// Fills in what the topics' servers should have had, when the run is over.
   void close_topics();
   void tell_cut_short();
-  void close_ledger();
+  static std::uint64_t sent_by(const agent_record& client) noexcept;
+  /// It sent results, of less than it was to send.
+  bool ended_early(const agent_record& client) const noexcept;
+  /// What each client is to send; empty: only time says.
+  std::optional<double> share_of_client() const;
+  /// Takes what nobody reports of that; of native clients alone it is returned.
+  std::uint64_t count_unreported();
+  void close_ledger(std::uint64_t never_reported);
   void tell_lost();
   void tell_clocks();
   std::uint64_t expected_messages() const;
 
+  /// Before agents that are silent are asked again; doubles.
+  static constexpr duration first_ask_gap = std::chrono::seconds{2};
+
   // What is known of an agent beside its record.
   struct agent_state {
+    process_number process = over_the_bus;
+    bool gone = false;        ///< its process's connection has ended
     bool waited_for = false;  ///< the present phase (or round) ends with its answer
     bool excluded = false;    ///< did not answer the reset: its counters may be another run's
     std::uint32_t pongs = 0;  ///< more than questions: another agent has the same name
+    std::vector<std::uint64_t>
+        answers;  ///< numbers of the last results_remembered, the oldest first
+
+    /// False for results that were taken before, which come again when their answer was lost.
+    bool takes(const wire::control::result_details& details);
   };
 
   plan plan_;
@@ -257,24 +343,34 @@ class session {
   std::uint32_t pings_ = 0;       ///< rounds of the roll call
   bool ping_failed_ = false;      ///< a ping of the last round was not taken, it is sent again
   int casts_pending_ = 0;         ///< pings, shutdowns or cancels not yet taken by the bus
+  std::string held_by_;           ///< holding: why it waits
   std::string bus_error_;         ///< last error of an action, or what the bus's transport says
   std::string run_trouble_;       ///< the same, when clients were found silent
   std::uint64_t waiting_ = 0;     ///< agents with waited_for
   bool round_open_ = false;       ///< polling: asked, not all have answered
   std::uint64_t round_seen_ = 0;  ///< polling: messages reported in this round
   duration round_gap_{};
+  int empty_rounds_ = 0;  ///< polling: in a row
+  bool receiver_gone_ = false;
   std::size_t error_texts_ = 0;
   std::uint64_t next_tag_ = 1;
   std::unordered_map<std::uint64_t, purpose> pending_;
   std::deque<action> actions_;
   std::unordered_map<std::string, std::size_t> index_;
   std::vector<agent_state> states_;
+  // Of each process: its agents' places in outcome_.agents, and why it is gone.
+  std::vector<std::vector<std::uint32_t>> agents_of_;
+  std::vector<std::string> gone_;
   std::array<std::uint32_t, wire::control::agent_kinds.size()> answered_{};
   outcome outcome_;
   topic_ledgers ledger_;
   clock_exchanges clocks_;
   std::optional<std::int64_t> own_ahead_;  ///< as the run began, until it is over
+  std::int64_t ahead_ = 0;                 ///< the last that on_own_clock() was told
 };
+
+/// What the run of a warm-up is called.
+inline constexpr std::string_view warming_up_words = "warming up";
 
 /// "connecting", "roll call", "resetting servers", …: for progress and errors.
 std::string_view name_of(phase p) noexcept;

@@ -47,6 +47,7 @@ void session::clocks_compared(time_point now) {
 }
 
 void session::on_own_clock(std::int64_t ahead) {
+  ahead_ = ahead;
   if (phase_ == phase::running && !warming_up_ && !own_ahead_) own_ahead_ = ahead;
   if (!finished() || !own_ahead_) return;
   const std::int64_t moved = ahead - *std::exchange(own_ahead_, std::nullopt);

@@ -6,9 +6,17 @@
 #include "controller/session_text.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 namespace ombt::controller {
+namespace {
+
+// From now to the instant at which all processes begin a run that they have been prepared for.
+constexpr duration least_lead = std::chrono::milliseconds{50};
+constexpr duration most_lead = std::chrono::seconds{5};
+
+}  // namespace
 
 using wire::control::agent_kind;
 using wire::control::method;
@@ -27,15 +35,52 @@ std::string session::not_native() const {
          (foreign == 1 ? " is not, and" : " are not, and") + " would send as ombt does";
 }
 
-void session::prepare_load(wire::control::load& load, time_point now) const {
+void session::prepare_load(wire::control::load& load, time_point now, duration lead) const {
   if (warming_up_) load = warm_up_of(load, plan_.warmup);
   if (!load.open_loop()) return;
   const auto clients = outcome_.count(wire::control::client_kind(*test_of(plan_.what)));
   load.clients = plan_.rate_per_client ? 1 : std::max<std::int64_t>(1, clients);
-  load.start.in = lead_of(clients);
+  load.start.in =
+      std::max(std::chrono::duration<double>(lead).count(), plan_.over_bus ? lead_of(clients) : 0);
   load.start.boot = plan_.boot_id;
   load.start.monotonic_ns =
       std::chrono::nanoseconds((now + from_seconds(load.start.in)).time_since_epoch()).count();
+}
+
+std::optional<double> session::share_of_client() const {
+  const auto& load = plan_.parameters.load;
+  if (!load) return static_cast<double>(plan_.parameters.count);
+  std::optional<double> count;
+  if (load->count) count = static_cast<double>(*load->count);
+  if (!load->open_loop()) return count;
+  const auto clients = answered(wire::control::client_kind(*test_of(plan_.what)));
+  const double all = wire::control::messages_of(load->profile);
+  const double each = plan_.rate_per_client ? all : all / std::max(1U, clients);
+  return std::min(each, count.value_or(each));
+}
+
+/// Of a client that sent results only what it had left where it ended early, in whole messages:
+/// what one client's part of a schedule comes to is not known exactly.
+std::uint64_t session::count_unreported() {
+  const agent_kind clients = wire::control::client_kind(*test_of(plan_.what));
+  const auto share = share_of_client();
+  double all = 0;
+  double of_native = 0;
+  for (const agent_record& agent : outcome_.agents) {
+    if (agent.kind != clients || !(agent.missing || ended_early(agent))) continue;
+    if (!share) {
+      outcome_.clients.unreported.reset();
+      return 0;
+    }
+    const auto& load = plan_.parameters.load;
+    const std::uint64_t told = load && load->open_loop() ? agent.scheduled : sent_by(agent);
+    const double left =
+        agent.missing ? *share : std::floor(std::max(0.0, *share - static_cast<double>(told)));
+    all += left;
+    if (agent.native) of_native += left;
+  }
+  outcome_.clients.unreported = static_cast<std::uint64_t>(std::llround(all));
+  return static_cast<std::uint64_t>(std::llround(of_native));
 }
 
 /// Nothing of it is kept but how much it was. Who did not answer may still have messages of it.
@@ -51,15 +96,18 @@ void session::forget_warm_up(time_point now) {
   ledger_ = topic_ledgers{plan_.what == task::rpc_fanout, plan_.topic_count()};
   for (topic_figures& topic : outcome_.topics) topic.clients = topic.servers = {};
   run_trouble_.clear();
+  outcome_.start = {};
+  receiver_gone_ = false;
   error_texts_ = 0;
   const agent_kind servers = wire::control::server_kind(*test_of(plan_.what));
   for (std::size_t i = 0; i < states_.size(); ++i) {
     agent_record& agent = outcome_.agents[i];
     if (agent.kind == servers && agent.missing) states_[i].excluded = true;
-    agent.missing = states_[i].excluded;
+    agent.missing = states_[i].excluded || (states_[i].gone && plan_.needs(agent.kind));
     agent.reports = agent.reports_with_details = 0;
     agent.cut_short = false;
     agent.results = {};
+    agent.scheduled = 0;
   }
   compare_clocks(now);
 }
@@ -76,27 +124,72 @@ void session::start_run(time_point now) {
     return fail("none of " + without + " answered get_server_results within " +
                 seconds_text(plan_.timeout));
   }
-  enter(phase::running, now);
-  // What the clients must take at least is no part of the time that they may be silent.
-  wire::control::test_parameters parameters = plan_.parameters;
-  double least = static_cast<double>(parameters.count) * parameters.pause;
-  if (parameters.load) {
-    prepare_load(*parameters.load, now);
-    least = least_seconds(*parameters.load);
-  }
-  wait_for_clients(phase_limit_ + from_seconds(std::min(least, 1e9)));
-  for (std::size_t i = 0; i < states_.size(); ++i) {
-    if (outcome_.agents[i].kind != wire::control::client_kind(test)) continue;
-    states_[i].waited_for = true;
-    ++waiting_;
-  }
-  parameters.run = run_id();
-  parameters.detail = run_id_.empty() ? 0 : 1;
+  if (plan_.direct) return prepare_run(now);
+  begin_run(now);
+}
+
+wire::control::test_parameters session::run_parameters(time_point now, duration lead) const {
+  wire::control::test_parameters out = plan_.parameters;
+  if (out.load) prepare_load(*out.load, now, lead);
+  out.run = run_id();
+  out.detail = run_id_.empty() ? 0 : 1;
+  return out;
+}
+
+void session::prepare_run(time_point now) {
+  enter(phase::preparing, now);
+  const auto test = *test_of(plan_.what);
+  wire::control::test_parameters parameters = run_parameters(now, {});
+  if (parameters.progress) parameters.progress = wire::control::progress_address{{}, {}, true};
   for (std::uint32_t topic = 0; topic < plan_.topic_count(); ++topic) {
     std::string args;
     wire::control::append_run_test_args(args, test, parameters, address_in(topic));
-    send(purpose::run, method::run_test, wire::control::client_kind(test), std::move(args), topic);
+    send(purpose::prepare, method::run_test, wire::control::client_kind(test), std::move(args),
+         topic);
+    actions_.back().what = order::prepare;
+    ++casts_pending_;
   }
+}
+
+void session::begin_run(time_point now) {
+  const auto test = *test_of(plan_.what);
+  // All are told in time, if that takes as long as to prepare them did.
+  const duration lead =
+      plan_.direct ? std::clamp<duration>((now - phase_began_) * 3 / 2, least_lead, most_lead)
+                   : duration::zero();
+  enter(phase::running, now);
+  const wire::control::test_parameters parameters = run_parameters(now, lead);
+  wire::control::start_request start;
+  start.run = run_id();
+  start.boot = plan_.boot_id;
+  // What the clients must take at least is no part of the time that they may be silent.
+  double least = static_cast<double>(parameters.count) * parameters.pause;
+  duration until = lead;
+  if (parameters.load) {
+    least = least_seconds(*parameters.load);
+    if (parameters.load->open_loop()) until = from_seconds(parameters.load->start.in);
+  }
+  start.monotonic_ns = std::chrono::nanoseconds((now + until).time_since_epoch()).count();
+  start.realtime_ns = start.monotonic_ns + ahead_;
+  outcome_.start.agreed = start.realtime_ns;
+  wait_for_clients(phase_limit_ + lead + from_seconds(std::min(least, 1e9)));
+  for (std::size_t i = 0; i < states_.size(); ++i) {
+    if (outcome_.agents[i].kind != wire::control::client_kind(test) || states_[i].gone) continue;
+    states_[i].waited_for = true;
+    ++waiting_;
+  }
+  // Processes by direct control have the run, and begin it in all topics at once.
+  const std::size_t topics = plan_.over_bus ? plan_.topic_count() : 1;
+  for (std::uint32_t topic = 0; topic < topics; ++topic) {
+    std::string args;
+    if (plan_.over_bus) {
+      wire::control::append_run_test_args(args, test, parameters, address_in(topic));
+    }
+    send(purpose::run, method::run_test, wire::control::client_kind(test), std::move(args), topic);
+    actions_.back().what = order::start;
+    actions_.back().start = start;
+  }
+  if (waiting_ == 0) after_run(now);
 }
 
 /// A client at work on this run, or that has it waiting behind another controller's, is not gone,

@@ -42,6 +42,8 @@ std::string_view name_of(phase p) noexcept {
   switch (p) {
     case phase::connecting:
       return "connecting";
+    case phase::holding:
+      return "holding agents";
     case phase::roll_call:
       return "roll call";
     case phase::resetting:
@@ -50,6 +52,8 @@ std::string_view name_of(phase p) noexcept {
       return "comparing clocks";
     case phase::comparing_again:
       return "comparing clocks again";
+    case phase::preparing:
+      return "preparing";
     case phase::running:
       return "running";
     case phase::settling:
@@ -64,6 +68,10 @@ std::string_view name_of(phase p) noexcept {
       break;
   }
   return "finished";
+}
+
+std::string_view session::phase_words() const noexcept {
+  return phase_ == phase::running && warming_up_ ? warming_up_words : name_of(phase_);
 }
 
 bool session::expectations_met() const noexcept {
@@ -136,11 +144,14 @@ void session::mark_missing() {
 void session::tell_missing() {
   std::size_t missing = 0;
   std::size_t clients = 0;
+  std::size_t last_client = 0;
   const agent_kind client_kind = wire::control::client_kind(*test_of(plan_.what));
-  for (const agent_record& agent : outcome_.agents) {
-    if (!agent.missing) continue;
+  for (std::size_t i = 0; i < outcome_.agents.size(); ++i) {
+    if (!outcome_.agents[i].missing) continue;
     ++missing;
-    if (agent.kind == client_kind) ++clients;
+    if (outcome_.agents[i].kind != client_kind) continue;
+    ++clients;
+    last_client = i;
   }
   if (missing == 0) return;
   const std::string since = " within " + seconds_text(plan_.timeout) +
@@ -148,16 +159,17 @@ void session::tell_missing() {
   const bool all = clients > 1 && clients == outcome_.count(client_kind);
   if (all) {
     outcome_.problems.push_back("none of " + count_text(clients, words(client_kind)) +
-                                " sent results" + since);
+                                " sent results" + why_missing(last_client, since));
   }
   std::size_t named = 0;
-  for (const agent_record& agent : outcome_.agents) {
+  for (std::size_t i = 0; i < outcome_.agents.size(); ++i) {
+    const agent_record& agent = outcome_.agents[i];
     if (!agent.missing) continue;
     const bool client = agent.kind == client_kind;
     if ((client && all) || ++named > names_in_problems) continue;
     outcome_.problems.push_back(
         std::string{words(agent.kind)} + ' ' + agent.name +
-        (client ? " sent no results" : " did not answer") + since +
+        (client ? " sent no results" : " did not answer") + why_missing(i, since) +
         (client && !agent.native ? "; if it is still at work, raise --timeout" : ""));
   }
   if (named > names_in_problems) {
@@ -185,11 +197,20 @@ void session::finish() {
                                 " messages failed");
   }
   tell_cut_short();
+  const std::uint64_t never_reported = count_unreported();
   const auto& load = outcome_.clients.load;
+  const bool silent = clients.msgs_ok + clients.msgs_fail + load.dropped == 0;
+  const agent_kind sending = wire::control::client_kind(*test_of(plan_.what));
+  const bool all_there = std::none_of(
+      outcome_.agents.begin(), outcome_.agents.end(),
+      [&](const agent_record& a) { return a.kind == sending && (a.missing || a.cut_short); });
+  if (silent && all_there && plan_.parameters.load && plan_.parameters.load->open_loop()) {
+    outcome_.problems.push_back("no message was sent: the schedule had none in its time");
+  }
   if (load.dropped > 0 && plan_.parameters.load) {
     const auto& max_late = plan_.parameters.load->max_late;
     outcome_.problems.push_back(
-        std::to_string(load.dropped) + " of " + std::to_string(load.scheduled) +
+        std::to_string(load.dropped) + " of " + std::to_string(outcome_.clients.scheduled()) +
         " scheduled messages were dropped: " +
         (max_late ? "more than " + seconds_text(from_seconds(*max_late)) + " late"
                   : std::string{"later than their timeout"}));
@@ -201,7 +222,7 @@ void session::finish() {
                                 seconds_text(plan_.timeout) + unaccounted_by_topic());
   }
   tell_clocks();
-  close_ledger();
+  close_ledger(never_reported);
   if (unaccounted() == 0) tell_lost();
   if (more_than_expected()) {
     const std::uint64_t more = surplus();
@@ -215,20 +236,24 @@ void session::finish() {
   }
 }
 
+std::uint64_t session::sent_by(const agent_record& client) noexcept {
+  return client.results.msgs_ok + client.results.msgs_fail;
+}
+
+bool session::ended_early(const agent_record& client) const noexcept {
+  if (client.reports == 0) return false;
+  return client.cut_short || (!plan_.parameters.load &&
+                              sent_by(client) < static_cast<std::uint64_t>(plan_.parameters.count));
+}
+
 /// What clients did not send, since they gave their run up. Python's can't say so, but count.
 void session::tell_cut_short() {
   if (run_cancelled_) return;  // why is told
   const agent_kind clients = wire::control::client_kind(*test_of(plan_.what));
-  const auto sent = [](const agent_record& of) {
-    return of.results.msgs_ok + of.results.msgs_fail;
-  };
   const agent_record* first = nullptr;
   std::uint64_t others = 0;
   for (const agent_record& agent : outcome_.agents) {
-    if (agent.kind != clients || agent.reports == 0) continue;
-    const bool too_few =
-        !plan_.parameters.load && sent(agent) < static_cast<std::uint64_t>(plan_.parameters.count);
-    if (!agent.cut_short && !too_few) continue;
+    if (agent.kind != clients || !ended_early(agent)) continue;
     if (first != nullptr) {
       ++others;
     } else {
@@ -241,14 +266,16 @@ void session::tell_cut_short() {
   outcome_.problems.push_back(
       first->name + (others > 0 ? " and " + count_text(others, "more client") : std::string{}) +
       " ended the run early, " + (others > 0 ? "the first of them " : "") + "after " +
-      std::to_string(sent(*first)) + of + " messages: without an answer from this controller, or " +
-      "cancelled by another");
+      std::to_string(sent_by(*first)) + of +
+      " messages: without an answer from this controller, or " + "cancelled by another");
 }
 
-void session::close_ledger() {
+void session::close_ledger(std::uint64_t never_reported) {
+  const agent_kind clients = wire::control::client_kind(*test_of(plan_.what));
   const agent_kind servers = wire::control::server_kind(*test_of(plan_.what));
   for (std::size_t i = 0; i < states_.size(); ++i) {
     const agent_record& agent = outcome_.agents[i];
+    if (agent.kind == clients && agent.missing) ledger_.of(agent.topic).miss_client();
     if (agent.kind == servers && (agent.missing || states_[i].excluded)) {
       ledger_.of(agent.topic).miss_receiver(i);
     }
@@ -258,7 +285,7 @@ void session::close_ledger() {
   for (std::size_t topic = 0; topic < plan_.topic_count(); ++topic) {
     outcome_.topics[topic].ledger = ledger_.of(topic).counts();
   }
-  outcome_.fanout = ledger_.fanout_figures(outcome_.clients.load.dropped);
+  outcome_.fanout = ledger_.fanout_figures(outcome_.clients.load.dropped + never_reported);
   outcome_.ledger->caught_by_window = outcome_.servers.links.duplicates;
   outcome_.ledger->late_replies = outcome_.clients.links.late_replies;
   // Where no ledger says it, the numbers do; of a fanout they count copies.
@@ -284,6 +311,8 @@ session::progress session::how_far() const {
   const auto& servers = outcome_.servers.results;
   switch (phase_) {
     case phase::connecting:
+    case phase::holding:
+    case phase::preparing:
     case phase::leaving:
     case phase::stopping:
     case phase::comparing:

@@ -6,10 +6,15 @@
 #include "wire/oslo/options.hpp"
 #include "wire/oslo/transport_url.hpp"
 
+#include "drivers/loop.hpp"
+#include "drivers/token.hpp"
 #include "drivers/transport.hpp"
+
+#include "controller/control_places.hpp"
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cmath>
 #include <filesystem>
 #include <system_error>
@@ -22,6 +27,19 @@ namespace {
 constexpr std::size_t longest_payload = wire::control::data_limit - 65'536;
 // It does so once a topic.
 constexpr std::size_t most_of_run_test = std::size_t{256} << 20;
+
+/// Agents have their results returned until the controller listens again after the bus was gone.
+constexpr std::chrono::milliseconds longest_wait{250};
+constexpr std::size_t most_places_told = 10;
+/// Longer than anybody waits.
+constexpr duration endless = std::chrono::hours{24 * 3650};
+
+/// NaN for what is none.
+double number_of(const std::string& text) {
+  double out = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
+  return error == std::errc{} && end == text.data() + text.size() ? out : std::nan("");
+}
 
 std::string number_text(double number) {
   std::string out;
@@ -79,9 +97,14 @@ plan make_plan(const settings& given) {
   out.unique = given.unique;
   out.timeout = seconds_between("--timeout", given.timeout, 0.001, 1e6);
   out.idle = seconds_between("--idle", given.idle, 0, 86'400);
-  out.delay = seconds_between("--delay", given.delay, 0, 86'400);
+  out.delay = seconds_between("--delay", given.delay.value_or(default_delay), 0, 86'400);
+  if (given.wait) {
+    out.wait =
+        given.wait->empty() ? endless : seconds_between("--wait", number_of(*given.wait), 0, 1e6);
+  }
   for (const std::string& text : given.expect) add_expectation(out, text);
   for (const std::string& text : given.audit) out.audit.set(text);
+  out.strict = given.strict;
   const bool notify = *what == task::notify;
   if (test_of(*what)) {
     const long long count = given.count.value_or(1);
@@ -132,6 +155,10 @@ settings probe_settings(const settings& given, const rate_goal& goal) {
              : " and find-rate contradict each other: it chooses the rates "
                "itself (--from, --min-rate, --max-rate) and sends for --step"));
   }
+  if (given.delay && given.search.test == name_of(task::rpc_call)) {
+    throw configuration_error(
+        "--delay is for rpc-cast, rpc-fanout and notify: a call that has its reply has arrived");
+  }
   settings out = given;
   out.task = given.search.test;
   out.load.rate = number_text(goal.limits.first);
@@ -145,32 +172,63 @@ wire::oslo::options_file file_of(const settings& given) {
   return wire::oslo::options_file::load(given.oslo_config);
 }
 
-void set_buses(checked_settings& out, const wire::oslo::options_file& file, const std::string& url,
-               const std::string& control_url) {
-  // Both are checked, though only control is connected to.
-  const auto bus = wire::oslo::make_messaging_options(file, url);
-  auto control = std::make_shared<drivers::transport_settings>();
-  control->messaging = wire::oslo::make_messaging_options(file, control_url);
-  control->program = out.given.program;
-  control->own_topic = out.given.own_topic;
+std::shared_ptr<const drivers::transport_settings> control_over(
+    const settings& given, const wire::oslo::options_file& file, const std::string& url) {
+  auto out = std::make_shared<drivers::transport_settings>();
+  out->messaging = wire::oslo::make_messaging_options(file, url);
+  out->program = given.program;
+  out->own_topic = given.own_topic;
+  out->longest_wait = longest_wait;
   // An address a topic: they share a connection.
-  if (out.given.topics) control->topology.mode = drivers::topology::kind::lean;
+  if (given.topics) out->topology.mode = drivers::topology::kind::lean;
+  return out;
+}
+
+void set_bus(checked_settings& out, const wire::oslo::options_file& file, const std::string& url) {
+  const auto bus = wire::oslo::make_messaging_options(file, url);
   out.masked_url = bus.url.masked();
   out.bus_hosts.clear();
   for (const auto& one : bus.url.hosts) out.bus_hosts.emplace_back(one.host, one.port);
-  out.masked_control_url = control->messaging.url.masked();
-  out.control_bus = std::move(control);
+}
+
+void set_control(checked_settings& out, const wire::oslo::options_file& file,
+                 const control_places& to, const std::string& url) {
+  out.control_buses.clear();
+  out.masked_control.clear();
+  out.places = to.places;
+  for (std::size_t i = 0; i < std::min(to.places.size(), most_places_told); ++i) {
+    out.masked_control += (i == 0 ? "" : ", ") + to.places[i].name;
+  }
+  if (to.places.size() > most_places_told) {
+    out.masked_control += " and " + std::to_string(to.places.size() - most_places_told) + " more";
+  }
+  std::vector<std::string> urls = to.buses;
+  if (to.same_bus) urls.push_back(url);
+  for (const std::string& one : urls) {
+    out.control_buses.push_back(control_over(out.given, file, one));
+    out.masked_control +=
+        (out.masked_control.empty() ? "" : ", ") + out.control_buses.back()->messaging.url.masked();
+  }
+  out.secret = to.over_tcp ? drivers::token::find(out.given.token_file) : nullptr;
+  out.what.direct = !out.places.empty();
+  out.what.over_bus = !out.control_buses.empty();
+  out.what.hold = out.what.direct && out.what.what != task::status &&
+                  !(out.what.what == task::shutdown && out.given.force);
 }
 
 }  // namespace
 
 bool names_a_place(const settings& given) {
-  return !given.url.empty() || !given.control_url.empty() || !given.expect.empty() ||
+  return names_agents(given) || !given.url.empty() || !given.expect.empty() ||
          !file_of(given).defaults.transport_url.empty();
 }
 
 void use_bus(checked_settings& checked, const std::string& url) {
-  set_buses(checked, file_of(checked.given), url, url);
+  const auto file = file_of(checked.given);
+  set_bus(checked, file, url);
+  control_places over;
+  over.same_bus = true;
+  set_control(checked, file, over, url);
 }
 
 const std::string& test_name(const settings& given) noexcept {
@@ -190,17 +248,24 @@ checked_settings check_settings(const settings& given) {
   const auto file = file_of(given);
   std::string url = given.url;
   if (url.empty()) url = file.defaults.transport_url;
-  if (url.empty()) url = default_url;
-  set_buses(out, file, url, given.control_url.empty() ? url : given.control_url);
+  const control_places control = places_of(given);
+  if (url.empty() && (control.same_bus || control.places.empty())) url = default_url;
+  if (!url.empty()) set_bus(out, file, url);
+  set_control(out, file, control, url);
   if (!given.metrics.empty()) {
     out.metrics = drivers::listen_address::parse(given.metrics, "--metrics");
+    // Before anything is started for the run; it listens when there is a session to tell of.
+    drivers::loop unused;
+    drivers::metrics_server(unused, [](const auto& to) {
+      to("");
+    }).listen(*out.metrics, "--metrics");
   }
   if (same_file(given.output, given.json)) {
     throw configuration_error("--json and --output name the same file: " + given.json);
   }
   if (!given.output.empty()) out.output = whole_file(given.output, "--output");
   if (!given.json.empty()) out.json = whole_file(given.json, "--json");
-  if (!given.out.empty()) out.out = std::make_shared<const run_directory>(given.out);
+  if (!given.out.empty()) out.out = std::make_shared<run_directory>(given.out);
   return out;
 }
 

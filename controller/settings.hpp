@@ -6,6 +6,7 @@
 
 #include "drivers/metrics_server.hpp"
 
+#include "controller/direct_links.hpp"
 #include "controller/load_options.hpp"
 #include "controller/plan.hpp"
 #include "controller/rate_goal.hpp"
@@ -21,12 +22,20 @@
 #include <vector>
 
 namespace ombt::drivers {
+class token;
 struct transport_settings;
-}
+}  // namespace ombt::drivers
 
 namespace ombt::controller {
 
+/// Where agents are reached if nothing says it: true: the processes of this machine, by direct
+/// control; false: over the bus under test.
+inline constexpr bool direct_by_default = false;
+
 inline constexpr std::string_view default_url = "rabbit://localhost:5672";
+
+/// From the last client's result to the first question to the servers, seconds.
+inline constexpr double default_delay = 0.25;
 
 /// The subcommand that searches for the highest rate.
 inline constexpr std::string_view find_rate_task = "find-rate";
@@ -38,9 +47,14 @@ inline constexpr int exit_configuration = 2;  ///< nothing was started
 
 struct settings {
   std::string program = "ombt-controller";
-  std::string task;         ///< a subcommand's name
-  std::string url;          ///< bus under test; empty: the file's, else default_url
-  std::string control_url;  ///< empty: as url
+  std::string task;                  ///< a subcommand's name
+  std::string url;                   ///< bus under test; empty: the file's, else default_url
+  std::vector<std::string> control;  ///< places and buses, as --control takes them
+  std::string hosts;                 ///< HOST[:PORT],… of direct control, beside those
+  std::string hosts_file;            ///< the same, one a line
+  std::string token_file;            ///< of direct control over TCP; empty: the usual one
+  std::optional<std::string> wait;   ///< seconds to wait for agents that are held; empty: no limit
+  bool force = false;                ///< shutdown of agents that another controller holds
   std::string bus;          ///< what it is, if the program itself started it; as reports say it
   std::string oslo_config;  ///< an oslo.config file, or empty
   std::string topic{wire::control::usual_topic};
@@ -62,8 +76,8 @@ struct settings {
   std::string length = "1024";     ///< bytes of payload, as read_length() takes them
   double pause = 0;                ///< seconds
   load_settings load;
-  search_settings search;  ///< of find-rate
-  double delay = 0.25;     ///< seconds
+  search_settings search;       ///< of find-rate
+  std::optional<double> delay;  ///< seconds; none: default_delay
   std::string severity = "debug";
 };
 
@@ -72,13 +86,15 @@ struct checked_settings {
   settings given;
   plan what;                      ///< of find-rate: that of a probe, at the first rate
   std::optional<rate_goal> goal;  ///< of find-rate
-  std::shared_ptr<const drivers::transport_settings> control_bus;
-  controller::bus_hosts bus_hosts;  ///< of the bus under test
-  std::string masked_url;
-  std::string masked_control_url;
+  std::vector<std::shared_ptr<const drivers::transport_settings>> control_buses;
+  std::vector<direct_links::place> places;       ///< of direct control
+  std::shared_ptr<const drivers::token> secret;  ///< of these, if one is reached over TCP
+  controller::bus_hosts bus_hosts;  ///< of the bus under test; none: what the agents say
+  std::string masked_url;           ///< the same
+  std::string masked_control;       ///< all places and buses
   whole_file output;
   whole_file json;
-  std::shared_ptr<const run_directory> out;  ///< empty: no folder
+  std::shared_ptr<run_directory> out;  ///< empty: no folder
   std::optional<drivers::listen_address> metrics;
   /// Asked a few times a second while the session runs, and told why there is no contact with the
   /// bus (empty: there is); a text that is not empty ends the session, as the reason. May be empty.
@@ -92,8 +108,9 @@ const std::string& test_name(const settings& given) noexcept;
 /// passwords masked.
 checked_settings check_settings(const settings& given);
 
-/// Whether anything says where a test is to run: a URL, in the options or in the configuration
-/// file, or agents that are expected. Throws configuration_error for a file that cannot be read.
+/// Whether anything says where a test is to run: a URL or a place, in the options or in the
+/// configuration file, or agents that are expected. Throws configuration_error for a file that
+/// cannot be read.
 bool names_a_place(const settings& given);
 
 /// Has settings that were checked use this bus, for the test and for control: one whose URL is

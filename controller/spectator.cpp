@@ -25,15 +25,18 @@ spectator::spectator(drivers::loop& on, const std::optional<drivers::listen_addr
   const auto id = wire::oslo::make_hex_id();
   ear_ = std::make_unique<drivers::datagram_receiver>(
       loop_, "ombt-" + std::string{wire::oslo::view(id)},
-      [this](std::string_view text, std::int64_t process) { hear(text, process); });
+      [this](std::string_view text, std::int64_t process) { read(text, process); });
 }
 
 spectator::~spectator() { end_look(); }
 
 void spectator::ask_in(plan& what) {
   const std::string& boot = agents::boot_id();
-  if (!ear_ || !ear_->is_listening() || boot.empty()) return;
-  what.parameters.progress = wire::control::progress_address{boot, ear_->name()};
+  if (what.over_bus && ear_ && ear_->is_listening() && !boot.empty()) {
+    what.parameters.progress = wire::control::progress_address{boot, ear_->name()};
+  } else if (what.direct && (line_.is_terminal() || server_)) {
+    what.parameters.progress.emplace().direct = true;
+  }
 }
 
 void spectator::look_at(const session& machine) {
@@ -60,12 +63,16 @@ void spectator::on_timer(std::uint64_t) {
   timer_ = loop_.start_timer(clock::now() + progress_line::gap, *this, 0);
 }
 
-void spectator::hear(std::string_view text, std::int64_t process) {
-  if (machine_ == nullptr) return;
+void spectator::read(std::string_view text, std::int64_t process) {
   wire::json::value root;
   wire::control::live_report report;
   std::string why;
   if (reader_.parse(text, root) || !read_live_report(root, report, why)) return;
+  hear(report, process);
+}
+
+void spectator::hear(const wire::control::live_report& report, std::int64_t process) {
+  if (machine_ == nullptr) return;
   view_.follow(machine_->run_id());
   if (view_.take(report, process, clock::now())) figures_.add_second(report);
 }

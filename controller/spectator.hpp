@@ -18,6 +18,8 @@
 
 #include <memory>
 #include <optional>
+#include <string>
+#include <utility>
 
 namespace ombt::controller {
 
@@ -32,20 +34,26 @@ class spectator final : private drivers::timer_target {
 
   /// "http://127.0.0.1:9100/metrics"; empty if no figures are served.
   const std::string& url() const noexcept { return url_; }
-  /// Has a plan's agents of this machine told where to say how its run goes on, if anybody looks.
+  /// Has a plan's agents told where to say how its run goes on, if anybody looks: those of this
+  /// machine, or those by direct control to their connections.
   void ask_in(plan& what);
+  /// Stands before the phase on the terminal (progress_line::set_heading).
+  void set_heading(std::string heading) { line_.set_heading(std::move(heading)); }
   /// Looks at the session from now on, by itself too; it must outlive this, or end_look() come
   /// first.
   void look_at(const session& machine);
   /// The session has moved.
   void changed();
   void end_look();
+  /// What an I/O thread of a process says of the run; processes of this machine that are heard by
+  /// themselves go by their ids, others by numbers below zero.
+  void hear(const wire::control::live_report& report, std::int64_t process);
   /// Takes the line away, for something else to be said.
   void clear_line() { line_.clear(); }
 
  private:
   void on_timer(std::uint64_t) override;
-  void hear(std::string_view text, std::int64_t process);
+  void read(std::string_view text, std::int64_t process);
 
   drivers::loop& loop_;
   progress_line line_;

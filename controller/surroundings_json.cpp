@@ -47,6 +47,34 @@ json bus_processes_of(const bus_watched& bus) {
   return out;
 }
 
+json start_of(const run_start& start) {
+  if (start.processes == 0) return nullptr;
+  return {{"processes", start.processes},
+          {"skew_ms", static_cast<double>(start.skew()) / 1e6},
+          {"late_ms", static_cast<double>(start.last - start.agreed) / 1e6}};
+}
+
+json processes_of(const std::vector<process_record>& processes) {
+  json out = json::array();
+  for (const process_record& one : processes) {
+    const wire::control::process_hello& told = one.told;
+    json agents;
+    for (const auto kind : wire::control::agent_kinds) {
+      agents[std::string{wire_name(kind)}] = told.agents[static_cast<std::size_t>(kind)];
+    }
+    out.push_back({{"host", told.host},
+                   {"pid", told.pid},
+                   {"boot", told.boot},
+                   {"program", told.program},
+                   {"agents", std::move(agents)},
+                   {"standby", told.standby},
+                   {"topology", told.topology},
+                   {"bus", told.bus},
+                   {"site", told.site.empty() ? json(nullptr) : json(told.site)}});
+  }
+  return out;
+}
+
 json audit_of(const outcome& found, const audit_limits& limits) {
   const verdict judged = judge(found.audits, limits);
   json out;

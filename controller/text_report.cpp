@@ -4,6 +4,7 @@
 #include "wire/format.hpp"
 
 #include "controller/clocks_text.hpp"
+#include "controller/columns.hpp"
 #include "controller/fanout_text.hpp"
 #include "controller/ledger_text.hpp"
 #include "controller/legs_text.hpp"
@@ -70,6 +71,15 @@ void append_series(std::string& out, const char* title, const side& s,
   append_format(out, " Max %.3f\n", static_cast<double>(values->max()) / 1e6);
 }
 
+void append_unreported(std::string& out, const side& s) {
+  if (!s.unreported) {
+    out += "  (without those of clients that sent no results, or ended early: not known)\n";
+  } else if (*s.unreported > 0) {
+    append_format(out, "  (%llu of them of clients that sent no results, or ended early)\n",
+                  static_cast<ull>(*s.unreported));
+  }
+}
+
 /// What an open loop adds to its clients' block.
 void append_open_loop(std::string& out, const plan& what, const outcome& found) {
   const side& s = found.clients;
@@ -77,9 +87,11 @@ void append_open_loop(std::string& out, const plan& what, const outcome& found) 
   if (!load || !load->open_loop()) return;
   append_series(out, "Intended (msecs):", s, wire::control::series::intended);
   append_percentiles_of_all(out, "All scheduled (msecs):", s);
-  append_format(out, "Scheduled: %llu messages, %llu late by more than 1 ms, %llu dropped\n",
-                static_cast<ull>(s.load.scheduled), static_cast<ull>(s.load.late),
+  append_format(out,
+                "Scheduled: %llu messages, %llu late by more than 1 ms (all causes), %llu dropped\n",
+                static_cast<ull>(s.scheduled()), static_cast<ull>(s.load.late),
                 static_cast<ull>(s.load.dropped));
+  append_unreported(out, s);
   append_series(out, "Slip (msecs):", s, wire::control::series::slip);
   append_format(out, "Offered: %.1f msgs/sec, achieved: %.1f\n",
                 offered_rate(what, found.count(wire::control::client_kind(*test_of(what.what)))),
@@ -103,8 +115,9 @@ void append_percentiles(std::string& out, const side& s, std::size_t reporting,
         }
       }
       append_format(out, " Max %.3f\n", s.results.latency.max.value_or(0));
-      if (s.results.msgs_fail + s.lost > 0 && !s.load.any()) {
+      if (!s.load.any() && (s.infinite() + s.lost > 0 || !s.unreported)) {
         append_percentiles_of_all(out, "With failures as infinite (msecs):", s);
+        append_unreported(out, s);
       }
     }
   }
@@ -132,6 +145,19 @@ void append_errors(std::string& out, const char* who, const side& s) {
     out += text;
     out += '\n';
   }
+}
+
+/// "  lean, amqp://bus/vhost, site rack-1": what it said at its hello.
+std::string process_words(const wire::control::process_hello& told) {
+  std::string out;
+  for (const std::string& part :
+       {told.topology, told.bus, told.site.empty() ? "" : "site " + told.site,
+        told.standby > 0 ? std::to_string(told.standby) + " on standby" : ""}) {
+    if (part.empty()) continue;
+    out += out.empty() ? "  " : ", ";
+    out += part;
+  }
+  return out;
 }
 
 }  // namespace
@@ -162,7 +188,7 @@ percentile_of_all percentile_of_all_ms(const side& s, double percentile) {
   const bool complete = s.has_percentiles() ? succeeded == s.results.latency.count
                                             : succeeded == 0 && s.results.msgs_ok == 0;
   if (!complete) return {};
-  return percentile_of_all_ms(values, s.results.msgs_fail + s.load.dropped, s.lost, percentile);
+  return percentile_of_all_ms(values, s.infinite(), s.lost, percentile);
 }
 
 percentile_of_all percentile_of_all_ms(const wire::hdr::histogram* values, std::uint64_t infinite,
@@ -193,7 +219,7 @@ std::string test_report(const plan& what, const outcome& found, std::string_view
   const agent_kind server = server_kind(test);
   const verdict audit = judge(found.audits, what.audit);
   std::string out;
-  for (const std::string& reason : audit.reasons) out += reason + '\n';
+  for (const std::string& reason : audit.reasons) out += wrapped(reason) + '\n';
   switch (test) {
     case test_kind::call:
       out += "RPC call test results\n";
@@ -216,7 +242,11 @@ std::string test_report(const plan& what, const outcome& found, std::string_view
                 clients, servers, clients + servers);
   if (!what.topics.empty()) out += wire::control::topics_in_words(what.topics) + '\n';
   if (!bus.empty()) out.append("bus: ").append(bus) += '\n';
-  if (what.parameters.load) out += load_words(what, clients) + '\n';
+  if (what.parameters.load) out += wrapped(load_words(what, clients)) + '\n';
+  if (found.start.processes > 1) {
+    append_format(out, "%u processes started within %g ms of each other\n", found.start.processes,
+                  static_cast<double>(found.start.skew() / 1000) / 1e3);
+  }
   if (found.warm_up_messages) {
     append_format(out, "warm-up: %g s before it, %llu messages, in no figure\n", what.warmup,
                   static_cast<ull>(*found.warm_up_messages));
@@ -291,6 +321,10 @@ std::string status_report(const plan& what, const outcome& found, bool names) {
     std::size_t agents = 0;
     std::vector<const std::string*> names;
   };
+  std::map<std::pair<std::string, std::int64_t>, std::string> told;
+  for (const process_record& one : found.processes) {
+    told.emplace(std::pair{one.told.host, one.told.pid}, process_words(one.told));
+  }
   std::string out;
   std::size_t total = 0;
   for (const agent_record& agent : found.agents) total += agent.answered_roll_call ? 1 : 0;
@@ -319,8 +353,10 @@ std::string status_report(const plan& what, const outcome& found, bool names) {
         continue;
       }
       out += "  host " + host;
-      append_format(out, "  process %lld  %s\n", static_cast<long long>(pid),
+      append_format(out, "  process %lld  %s", static_cast<long long>(pid),
                     count_text(p.agents, "agent").c_str());
+      const auto itself = told.find({host, pid});
+      out += (itself == told.end() ? "" : itself->second) + '\n';
       if (!names) continue;
       for (const std::string* name : p.names) out += "    " + *name + '\n';
     }

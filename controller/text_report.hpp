@@ -29,10 +29,11 @@ std::optional<double> percentile_ms(const side& s, double percentile);
 std::optional<double> percentile_ms(const wire::hdr::histogram& of, double percentile);
 std::optional<double> percentile_ms(const wire::hdr::sparse_histogram& of, double percentile);
 
-/// The same over all operations, failed and lost ones as infinity. In an open loop over all that
-/// were scheduled, successes from the instants that their schedules had for them, failed, lost and
-/// dropped ones as infinity. What a lost one took until it seemed to succeed is in the histogram:
-/// they are taken for the shortest, so that no percentile is better than it was.
+/// The same over all operations, failed, lost and unreported ones as infinity. In an open loop over
+/// all that were scheduled, successes from the instants that their schedules had for them, failed,
+/// lost, dropped and unreported ones as infinity. What a lost one took until it seemed to succeed
+/// is in the histogram: they are taken for the shortest, so that no percentile is better than it
+/// was.
 struct percentile_of_all {
   bool known = false;
   bool infinite = false;  ///< the operation of that rank failed or is lost

@@ -22,8 +22,9 @@ void add_lines(std::vector<ledger_line>& to, std::vector<ledger_line>& from) {
 
 void ledger_gaps::add(const ledger_gaps& other) noexcept {
   for (const auto count :
-       {&ledger_gaps::clients_without, &ledger_gaps::clients_contradicting,
-        &ledger_gaps::sent_without, &ledger_gaps::receivers_without, &ledger_gaps::arrived_there,
+       {&ledger_gaps::clients_missed, &ledger_gaps::clients_without,
+        &ledger_gaps::clients_contradicting, &ledger_gaps::sent_without,
+        &ledger_gaps::receivers_without, &ledger_gaps::arrived_there,
         &ledger_gaps::receivers_missed, &ledger_gaps::reports_contradicting,
         &ledger_gaps::unidentified, &ledger_gaps::not_kept, &ledger_gaps::joined_unplaced,
         &ledger_gaps::strangers, &ledger_gaps::of_strangers}) {
@@ -36,6 +37,7 @@ std::vector<std::string> ledger_gaps::texts() const {
   const auto tell = [&](std::uint64_t count, std::string_view noun, std::string_view what) {
     if (count > 0) out.push_back(count_text(count, noun) + std::string{what});
   };
+  tell(clients_missed, "client", " that sent no results: what they sent is not known");
   tell(clients_without, "client", " without a ledger, as Python ones are");
   tell(clients_contradicting, "client", " with a ledger that contradicts its results");
   tell(sent_without, "message", " sent by these, which the ledger does not know");
@@ -64,7 +66,7 @@ void topic_ledgers::add_receiver(std::size_t topic, std::size_t agent,
   if (details.arrivals && !joined) times_.add(*details.arrivals);
 }
 
-std::optional<fanout_summary> topic_ledgers::fanout_figures(std::uint64_t dropped) const {
+std::optional<fanout_summary> topic_ledgers::fanout_figures(std::uint64_t never) const {
   std::optional<fanout_summary> all;
   for (const run_ledger& one : ledgers_) {
     const auto found = one.fanout_figures(times_);
@@ -75,9 +77,9 @@ std::optional<fanout_summary> topic_ledgers::fanout_figures(std::uint64_t droppe
     }
   }
   if (!all) return {};
-  all->messages += dropped;
+  all->messages += never;
   for (fanout_figure* const figure : {&all->first, &all->median, &all->last}) {
-    figure->never += dropped;
+    figure->never += never;
   }
   return all;
 }

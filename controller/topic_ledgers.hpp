@@ -33,9 +33,10 @@ class topic_ledgers {
   ledger_counts counts() const;
   /// Everything; names are asked for where they are told.
   ledger_summary summary(const run_ledger::name_of_agent& name_of) const;
-  /// When messages of a fanout arrived, over those sent and so many that were dropped by their
-  /// schedules; empty if this is no fanout, or no receiver notes it.
-  std::optional<fanout_summary> fanout_figures(std::uint64_t dropped) const;
+  /// When messages of a fanout arrived, over those sent and so many that nobody had: dropped
+  /// by their schedules, or of clients that sent no results. Empty if this is no fanout, or no
+  /// receiver notes it.
+  std::optional<fanout_summary> fanout_figures(std::uint64_t never) const;
 
  private:
   std::vector<run_ledger> ledgers_;

@@ -9,6 +9,9 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <set>
+#include <string_view>
+#include <tuple>
 
 namespace ombt::controller {
 namespace {
@@ -24,6 +27,21 @@ std::string number(double value) { return format(value < 9.95 ? "%.2g" : "%.0f",
 std::string words(const audited_thread& who) {
   if (who.process == 0) return "I/O thread of agent " + who.host;
   return "I/O thread of agent process " + std::to_string(who.process) + " on " + who.host;
+}
+
+/// One that has agents of two kinds, in one process, is one. What process it is of is not known of
+/// agents whose name was chosen by hand.
+std::size_t threads_of(const std::map<audited_thread, audit_report>& audits) {
+  std::set<std::tuple<std::string_view, std::int64_t, std::uint32_t>> known;
+  std::size_t others = 0;
+  for (const auto& [who, audit] : audits) {
+    if (who.process != 0) {
+      known.emplace(who.host, who.process, who.thread);
+    } else {
+      ++others;
+    }
+  }
+  return known.size() + others;
 }
 
 /// The thread that is beyond a limit furthest.
@@ -92,7 +110,7 @@ void outcome::add_audit(const agent_record& from, const audit_report& audit) {
 
 verdict judge(const std::map<audited_thread, audit_report>& audits, const audit_limits& limits) {
   verdict out;
-  out.threads = audits.size();
+  out.threads = threads_of(audits);
   worst busy;
   worst delay;
   worst lag;
@@ -134,9 +152,13 @@ verdict judge(const std::map<audited_thread, audit_report>& audits, const audit_
   }
   if (lag.who != nullptr) add(lag, ": timers " + number(lag.figure) + " ms late (p99)");
   if (late.who != nullptr) {
-    add(late, " sent " + number(late.figure) + " % of its messages late");
+    add(late, " was itself too late for " + number(late.figure) + " % of its messages");
   }
   return out;
+}
+
+bool succeeded(const plan& what, const outcome& found) {
+  return found.ok() && !(what.strict && judge(found.audits, what.audit).limited());
 }
 
 void append_audit_text(std::string& out, const verdict& audit) {
@@ -150,7 +172,8 @@ void append_audit_text(std::string& out, const verdict& audit) {
            ", loop lag " + number(audit.lag_ms) + " ms (p99)\n";
   }
   if (audit.scheduled > 0) {
-    out += format("Sent late: %llu of %llu messages\n", static_cast<unsigned long long>(audit.late),
+    out += format("Late by the agents, not by --outstanding: %llu of %llu messages\n",
+                  static_cast<unsigned long long>(audit.late),
                   static_cast<unsigned long long>(audit.scheduled));
   }
 }

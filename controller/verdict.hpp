@@ -37,6 +37,9 @@ struct verdict {
 verdict judge(const std::map<audited_thread, wire::control::audit_report>& audits,
               const audit_limits& limits);
 
+/// A run came to its end and did not fall short; nor were its agents the limit, if plan.strict.
+bool succeeded(const plan& what, const outcome& found);
+
 /// The figures as lines of at most 80 columns; without the reasons.
 void append_audit_text(std::string& out, const verdict& audit);
 

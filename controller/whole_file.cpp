@@ -24,19 +24,58 @@ std::string resolved(const std::string& path) {
   return out;
 }
 
+/// 0, or why a device takes nothing (/dev/full); others than character devices are not tried.
+int refuses_writing(int descriptor) {
+  struct stat status {};
+  if (::fstat(descriptor, &status) != 0) return errno;
+  if (!S_ISCHR(status.st_mode)) return 0;
+  return ::write(descriptor, "", 0) == 0 ? 0 : errno;
+}
+
+int refuses_writing(const std::string& device) {
+  const int file = ::open(device.c_str(), O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  if (file < 0) return errno;
+  const int cause = refuses_writing(file);
+  ::close(file);
+  return cause;
+}
+
+std::string told_name(const std::string& path) { return path == "-" ? "standard output" : path; }
+
 }  // namespace
 
-whole_file::whole_file(std::string path, std::string_view option) : path_{std::move(path)} {
+int lacks_room(const std::string& name, long bytes) {
+  if (bytes <= 0) return 0;
+  ::unlink(name.c_str());
+  const int file = ::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (file < 0) return errno;
+  ::unlink(name.c_str());  // at once: whatever ends this process, the name does not stay
+  int cause = 0;
+  do {
+    cause = ::posix_fallocate(file, 0, bytes);
+  } while (cause == EINTR);
+  ::close(file);
+  return cause == EOPNOTSUPP || cause == EINVAL ? 0 : cause;
+}
+
+whole_file::whole_file(std::string path, std::string_view option, long room)
+    : path_{std::move(path)} {
   const auto refuse = [&](int cause) {
-    return configuration_error(std::string{option} + ' ' + path_ + ": " + std::strerror(cause));
+    return configuration_error(std::string{option} + ' ' + told_name(path_) + ": " +
+                               std::strerror(cause));
   };
   if (path_.empty()) throw configuration_error(std::string{option} + ": empty file name");
-  if (path_ == "-") return;
-  const std::string given = path_;
+  if (path_ == "-") {
+    if (const int cause = refuses_writing(STDOUT_FILENO); cause != 0) throw refuse(cause);
+    return;
+  }
   path_ = resolved(path_);
   struct stat status {};
   if (::stat(path_.c_str(), &status) == 0) {
     if (S_ISDIR(status.st_mode)) throw refuse(EISDIR);
+    if (S_ISCHR(status.st_mode)) {
+      if (const int cause = refuses_writing(path_); cause != 0) throw refuse(cause);
+    }
     if (!S_ISREG(status.st_mode)) return;  // opened when it is written: a pipe may block
     if (::access(path_.c_str(), W_OK) != 0) throw refuse(errno);
   }
@@ -46,6 +85,7 @@ whole_file::whole_file(std::string path, std::string_view option) : path_{std::m
       slash == std::string::npos ? "." : path_.substr(0, std::max<std::size_t>(slash, 1));
   if (::access(folder.c_str(), W_OK | X_OK) != 0) throw refuse(errno);
   temporary_ = path_ + ".ombt-" + std::to_string(::getpid());
+  if (const int cause = lacks_room(temporary_, room); cause != 0) throw refuse(cause);
 }
 
 bool whole_file::commit(std::string_view content, std::string& why) const {
@@ -72,7 +112,7 @@ bool whole_file::commit(std::string_view content, std::string& why) const {
     ok = false;
   }
   if (!ok && !direct) ::unlink(temporary_.c_str());
-  if (!ok) why = path_ + ": " + std::strerror(cause);
+  if (!ok) why = told_name(path_) + ": " + std::strerror(cause);
   return ok;
 }
 

@@ -22,6 +22,8 @@ class bus_processes {
  public:
   /// Knows the hosts, does nothing yet.
   explicit bus_processes(bus_hosts hosts);
+  /// Others in place of them; before start().
+  void know(bus_hosts hosts) { hosts_ = std::move(hosts); }
   ~bus_processes();
   bus_processes(const bus_processes&) = delete;
   bus_processes& operator=(const bus_processes&) = delete;

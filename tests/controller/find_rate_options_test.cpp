@@ -79,6 +79,12 @@ TEST_CASE("what contradicts a search is refused, and named") {
   const std::string chooses =
       " and find-rate contradict each other: it chooses the rates itself (--from, --min-rate, "
       "--max-rate) and sends for --step";
+  CHECK(refused([](auto& s) { s.delay = 1; }) ==
+        "--delay is for rpc-cast, rpc-fanout and notify: a call that has its reply has arrived");
+  CHECK(refused([](auto& s) {
+          s.delay = 1;
+          s.search.test = "notify";
+        }).empty());
   CHECK(refused([](auto& s) { s.load.rate = "5"; }) == "--rate" + chooses);
   CHECK(refused([](auto& s) { s.load.rate_per_client = "5"; }) == "--rate-per-client" + chooses);
   CHECK(refused([](auto& s) { s.load.ramp = "1:5:1s"; }) == "--ramp" + chooses);
@@ -96,7 +102,8 @@ TEST_CASE("what contradicts a search is refused, and named") {
         "that percentile may take");
   CHECK(refused([](auto& s) { s.search.p50 = "1s"; }) ==
         "--target-p50 and --target-p99 contradict each other: one percentile is the target");
-  CHECK(has(refused([](auto& s) { s.search.p99 = "0"; }), "--target-p99 0: expected a time"));
+  CHECK(has(refused([](auto& s) { s.search.p99 = "0ms"; }), "--target-p99 0ms: expected a time"));
+  CHECK(has(refused([](auto& s) { s.search.p99 = "soon"; }), "--target-p99 soon: expected a time"));
   CHECK(refused([](auto& s) { s.search.p99 = "2h"; }) ==
         "--target-p99 2h: expected a time of at most 1h");
   CHECK(refused([](auto& s) { s.search.test = "status"; }) ==
@@ -125,6 +132,24 @@ TEST_CASE("what contradicts a search is refused, and named") {
         "--min-rate 0.001: a probe would take more than 168h, since p99 needs 1,000 messages");
   CHECK(has(refused([](auto& s) { s.load.outstanding = 0; }), "--outstanding 0: expected"));
   CHECK(has(refused([](auto& s) { s.load.arrivals = "odd"; }), "--arrivals odd: expected"));
+}
+
+TEST_CASE("a target needs its unit, since a number alone may be milliseconds or seconds") {
+  const auto why_not = [](std::string search_settings::*target, const char* text) {
+    auto s = search_for("");
+    s.search.*target = text;
+    return why_refused(s);
+  };
+  CHECK(why_not(&search_settings::p99, "20") ==
+        "--target-p99 20: expected a time with its unit: 20ms or 20s?");
+  CHECK(why_not(&search_settings::p50, "0.5") ==
+        "--target-p50 0.5: expected a time with its unit: 0.5ms or 0.5s?");
+  CHECK(has(why_not(&search_settings::p90, "0"), "--target-p90 0: expected a time with its unit"));
+  CHECK(has(why_not(&search_settings::p999, "-1"), "--target-p999 -1: expected"));
+  auto s = search_for("1.5s");
+  CHECK(check_settings(s).goal->ms == 1500);
+  s.search.step = "20";  // of other times seconds are meant, as everywhere
+  CHECK(check_settings(s).goal->step == 20);
 }
 
 // ---- reports ------------------------------------------------------------------------------------
@@ -161,6 +186,41 @@ TEST_CASE("the report begins with the answer, and has the curve by rate in 80 co
   }
   CHECK(rows == curve.probes.size());
   CHECK(probe_text(asked.goal, curve.probes[0]) == "100 messages/s for 10 s: p99 5.000 ms, held");
+}
+
+TEST_CASE("the curve has two percentiles in their order, p99 and the goal's or p50") {
+  const auto title = [](std::string search_settings::*target) {
+    auto s = search_for("");
+    s.search.*target = "20ms";
+    const auto text =
+        find_rate_text(asked_of(s), search(s, [](const plan& p) { return jump_at(300, p); }));
+    const auto from = text.find("\n  asked/s") + 1;
+    return text.substr(from, text.find('\n', from) - from);
+  };
+  const std::string left = "  asked/s  achieved  secs ";
+  const std::string right = "   lost  failed dropped  goal";
+  CHECK(title(&search_settings::p50) == left + "   p50 ms    p99 ms" + right);
+  CHECK(title(&search_settings::p90) == left + "   p90 ms    p99 ms" + right);
+  CHECK(title(&search_settings::p99) == left + "   p50 ms    p99 ms" + right);
+  CHECK(title(&search_settings::p999) == left + "   p99 ms  p99.9 ms" + right);
+}
+
+TEST_CASE("with --strict agents that were the limit of an answer make it none") {
+  auto s = search_for("20ms");
+  const auto limited = search(s, [](const plan& p) {
+    outcome found = jump_at(300, p);
+    wire::control::audit_report audit;
+    audit.scheduled = audit.late = 100;
+    found.add_audit(found.agents[0], audit);
+    return found;
+  });
+  const auto ok_of = [&] {
+    return nlohmann::json::parse(find_rate_json(asked_of(s), limited))["ok"];
+  };
+  CHECK(ok_of() == true);
+  s.strict = true;
+  CHECK(ok_of() == false);
+  CHECK_FALSE(succeeded(asked_of(s), limited));
 }
 
 TEST_CASE("what the table does not show of a miss stands below it") {

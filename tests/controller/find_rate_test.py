@@ -133,7 +133,7 @@ class FindRate(ControllerCase):
         self.assertRegex(done.stdout, r"(?m)^ +40 .* held\*$")
         self.out = pathlib.Path(self.folder.name) / "strict"
         done, curve = self.search(*limit, "--strict", status=1)
-        self.assertTrue(curve["ok"])
+        self.assertFalse(curve["ok"])
         self.assertIn("ombt-controller: harness-limited: ", done.stderr)
 
     def test_interrupted_it_tells_the_curve_so_far_and_the_run_ends(self):

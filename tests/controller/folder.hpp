@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// A folder of a test's own, gone at its end.
+// A folder of a test's own, gone at its end; and a disk that is full.
 
 #include <catch2/catch.hpp>
 
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <sys/resource.h>
 
 namespace ombt::controller::test {
 
@@ -31,6 +33,27 @@ class folder {
 
  private:
   std::string path_;
+};
+
+/// No file may be longer while it lives.
+class longest_file {
+ public:
+  explicit longest_file(rlim_t bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
+    ::getrlimit(RLIMIT_FSIZE, &before_);
+    rlimit now = before_;
+    now.rlim_cur = bytes;
+    ::setrlimit(RLIMIT_FSIZE, &now);
+  }
+  ~longest_file() {
+    ::setrlimit(RLIMIT_FSIZE, &before_);
+    std::signal(SIGXFSZ, handler_);
+  }
+  longest_file(const longest_file&) = delete;
+  longest_file& operator=(const longest_file&) = delete;
+
+ private:
+  rlimit before_{};
+  void (*handler_)(int);
 };
 
 inline std::string content(const std::string& path) {

@@ -79,7 +79,7 @@ TEST_CASE("a ledger with trouble has the equation, and who is concerned") {
                   "servers\n") != std::string::npos);
 }
 
-TEST_CASE("what a ledger cannot say is told, and one that knows nothing is one line") {
+TEST_CASE("what a ledger cannot say is told, a line each, also of one that knows nothing") {
   auto partly = clean(100);
   partly.all.delivered = 90;
   partly.all.unknown = 10;
@@ -90,7 +90,7 @@ TEST_CASE("what a ledger cannot say is told, and one that knows nothing is one l
         "  Incomplete: 1 receiver without a ledger, as Python ones are\n");
   auto nothing = clean(0);
   nothing.gaps = {"a", "b"};
-  CHECK(text_of(nothing) == "\n\nLedger: n/a (a; b)\n");
+  CHECK(text_of(nothing) == "\n\nLedger: n/a\n  Incomplete: a\n  Incomplete: b\n");
 }
 
 TEST_CASE("a ledger that does not close says so in capitals") {

@@ -53,7 +53,8 @@ TEST_CASE("a session's figures follow its run, and no counter falls when a warm-
   CHECK(value_of(text, "ombt_agents{kind=\"RPCServer\"}") == 1);
   CHECK(value_of(text, "ombt_run_active{kind=\"RPCClient\"}") == 1);
   CHECK(value_of(text, "ombt_messages_in_flight{kind=\"RPCClient\"}") == 2);
-  CHECK(value_of(text, "ombt_phase{phase=\"running\"}") == 1);
+  CHECK(value_of(text, "ombt_phase{phase=\"warming up\"}") == 1);
+  CHECK(value_of(text, "ombt_phase{phase=\"running\"}") == 0);
   CHECK(value_of(text, "ombt_phase{phase=\"roll call\"}") == 0);
   CHECK(value_of(text, "ombt_last_second_latency_seconds{kind=\"RPCClient\",quantile=\"0.99\"}") ==
         Approx(0.002).epsilon(0.001));
@@ -71,6 +72,8 @@ TEST_CASE("a session's figures follow its run, and no counter falls when a warm-
   REQUIRE_FALSE(s.machine.warming_up());
   now = {};
   text = figures.text(s.machine, now);
+  CHECK(value_of(text, "ombt_phase{phase=\"warming up\"}") == 0);
+  CHECK(value_of(text, "ombt_phase{phase=\"running\"}") == 1);
   CHECK(value_of(text, clients) == 40);
   now.ok = 10;
   CHECK(value_of(figures.text(s.machine, now), clients) == 50);

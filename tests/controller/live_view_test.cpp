@@ -159,4 +159,6 @@ TEST_CASE("a phase that lasts says since when") {
   CHECK(progress_text(phase::roll_call, {4, 0}, 999ms) == "roll call: 4 agents");
   CHECK(progress_text(phase::roll_call, {4, 0}, 2'500ms) == "roll call 2 s: 4 agents");
   CHECK(progress_text(phase::running, {3, 10}, 12s) == "running 12 s: 3 of 10 clients done");
+  CHECK(progress_text(phase::running, {3, 10}, 12s, "warming up") ==
+        "warming up 12 s: 3 of 10 clients done");
 }

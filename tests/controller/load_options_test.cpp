@@ -235,6 +235,23 @@ TEST_CASE("loads that are impossible, or that contradict each other, are refused
       {{"--rate-per-client -1"}, [](settings& s) { s.load.rate_per_client = "-1"; }},
       {{"--rate nan"}, [](settings& s) { s.load.rate = "nan"; }},
       {{"--rate 1000:30x"}, [](settings& s) { s.load.rate = "1000:30x"; }},
+      {{"--rate sends nothing", "5e-09 messages in 5 s"},
+       [](settings& s) {
+         s.load.rate = "1e-9";
+         s.load.duration = "5s";
+       }},
+      {{"--rate sends nothing"}, [](settings& s) { s.load.rate = "0.1:4s,0.5:1s"; }},
+      {{"--rate sends nothing", "604800 s"},
+       [](settings& s) {
+         s.load.rate = "1e-6";
+         s.count = 3;
+       }},
+      {{"--ramp sends nothing"}, [](settings& s) { s.load.ramp = "0:0.5:3s"; }},
+      {{"--rate-per-client sends nothing"},
+       [](settings& s) {
+         s.load.rate_per_client = "1e-9";
+         s.load.duration = "5s";
+       }},
       {{"--duration 0"}, [](settings& s) { s.load.duration = "0"; }},
       {{"--warmup soon"}, [](settings& s) { s.load.warmup = "soon"; }},
       {{"--outstanding 0"},
@@ -271,6 +288,16 @@ TEST_CASE("loads that are impossible, or that contradict each other, are refused
     for (const std::string& option : options) CHECK(why.find(option) != std::string::npos);
     CHECK(why.find('\n') == std::string::npos);
   }
+}
+
+TEST_CASE("one message is a load, and each client's may be less than one") {
+  auto s = test_of_a_load();
+  s.load.rate = "0.1";
+  s.load.duration = "10s";
+  CHECK(load_of(s).profile.front().seconds == 10);
+  s.load.rate_per_client = std::exchange(s.load.rate, {});
+  s.load.duration = "1s";  // of a hundred clients that is ten messages
+  CHECK(load_of(s).profile.front().seconds == 1);
 }
 
 TEST_CASE("a warm-up is the same load at the rate that it begins with") {

@@ -222,7 +222,7 @@ TEST_CASE("an open loop's report has its load, both latencies, and what was late
                       "Intended (msecs): 50% " + value(1000) + " 90% " + value(1400) + " 99% " +
                       value(1490) + " 99.9% n/a Max 1500.000\n" + "All scheduled (msecs): 50% " +
                       value(1000) + " 90% " + value(1400) + " 99% " + value(1490) + " 99.9% n/a\n" +
-                      "Scheduled: 1000 messages, 0 late by more than 1 ms, 0 dropped\n"
+                      "Scheduled: 1000 messages, 0 late by more than 1 ms (all causes), 0 dropped\n"
                       "Slip (msecs): 50% 0.050 90% 0.050 99% 0.050 99.9% n/a Max "
                       "0.050\n"
                       "Offered: 500.0 msgs/sec, achieved: 500.0\n"));
@@ -231,6 +231,16 @@ TEST_CASE("an open loop's report has its load, both latencies, and what was late
     if (text.compare(at, 7, "Latency") != 0) CHECK(end - at <= 80);
     at = end + 1;
   }
+}
+
+TEST_CASE("a profile of several steps is told in lines of 80 columns") {
+  plan what = plan_of(task::rpc_call);
+  auto& load = what.parameters.load.emplace();
+  load.profile = {{1000, 1000, 30}, {5000, 5000, 60}, {10'000.5, 20'000.5, 120}};
+  const auto text = test_report(what, example());
+  CHECK(has(text,
+            "\nopen loop, uniform arrivals, 1000/s for 30 s, 5000/s for 60 s, 10000.5/s to\n"
+            "  20000.5/s for 120 s over 2 clients\n"));
 }
 
 TEST_CASE("over all that was scheduled, failed and dropped messages are infinite") {

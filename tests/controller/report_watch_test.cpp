@@ -2,6 +2,7 @@
 // What reports say of the bus's processes and of the agents' own threads.
 #include "controller/json_report.hpp"
 #include "controller/text_report.hpp"
+#include "controller/verdict.hpp"
 #include "tests/controller/report_example.hpp"
 
 #include <catch2/catch.hpp>
@@ -97,8 +98,16 @@ TEST_CASE("a harness-limited run says so in the first line, and an audited one w
   what.audit.core = 80;
   CHECK(test_report(what, found)
             .starts_with("harness-limited: I/O thread of agent process 12 on node-1 at 80 % of a "
-                         "core in 12 % of the seconds\nRPC call test results\n"));
+                         "core in\n  12 % of the seconds\nRPC call test results\n"));
   CHECK(found.ok());  // the figures are as good as they are
+  const auto ok_of = [&] {
+    return nlohmann::json::parse(json_report(report_header{}, what, found))["ok"];
+  };
+  CHECK(ok_of() == true);
+  what.strict = true;  // then its exit status is 1
+  CHECK_FALSE(succeeded(what, found));
+  CHECK(ok_of() == false);
+  what.strict = false;
   const auto json = json_of();
   CHECK(json["harness_limited"] == true);
   CHECK(json["reasons"].size() == 1);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/run_ledger.hpp"
 
+#include "controller/topic_ledgers.hpp"
+
 #include <catch2/catch.hpp>
 
 #include <memory>
@@ -410,4 +412,12 @@ TEST_CASE("the worst are listed, and how many there are") {
   CHECK(found.receivers_listed_of == 150);
   CHECK(found.receivers_wrong.size() == ledger_summary::lines_limit);
   CHECK(found.receivers_wrong[0].name == "agent-199");
+}
+
+TEST_CASE("clients that sent no results are counted over all topics") {
+  topic_ledgers ledgers{false, 2};
+  ledgers.of(0).miss_client();
+  ledgers.of(1).miss_client();
+  CHECK(ledgers.summary(called).gaps ==
+        std::vector<std::string>{"2 clients that sent no results: what they sent is not known"});
 }

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // How the ledger ends a run, and what it adds to the problems.
 #include "controller/session.hpp"
+#include "controller/text_report.hpp"
 #include "tests/controller/session_script.hpp"
 
 #include <catch2/catch.hpp>
 
 #include <memory>
+#include <string>
+#include <vector>
 
 using namespace ombt;
 using namespace ombt::tests;
@@ -176,4 +179,33 @@ TEST_CASE("what a server that vanished had is unknown, not lost") {
   CHECK(s.found().ledger->all.unknown == 2);
   CHECK(s.found().ledger->all.lost == 0);
   CHECK(s.found().ledger->gaps.size() == 1);
+}
+
+TEST_CASE("of clients that sent no results a ledger says so, whatever arrived") {
+  ledger_script s{plan_for(task::rpc_call, 4)};
+  s.start_run({"c", "gone"}, {"s"});
+  s.client_done(4);
+  s.pass(61s);
+  s.asked();
+  s.server_has("s", {0, 1, 2, 3});
+  REQUIRE(s.machine.finished());
+  REQUIRE(s.found().ledger);
+  CHECK(s.found().ledger->all.delivered == 4);
+  CHECK_FALSE(s.found().ledger->complete());
+  CHECK(s.found().ledger->gaps ==
+        std::vector<std::string>{"1 client that sent no results: what they sent is not known"});
+}
+
+TEST_CASE("where no client sent results the ledger knows nothing, and is not complete") {
+  ledger_script s{plan_for(task::rpc_call, 4)};
+  s.start_run({"c1", "c2"}, {"s"});
+  s.pass(61s);
+  s.asked();
+  s.server_has("s", {});
+  REQUIRE(s.machine.finished());
+  REQUIRE(s.found().ledger);
+  CHECK_FALSE(s.found().ledger->complete());
+  CHECK(has(controller::test_report(s.machine.what(), s.found()),
+            "\n\nLedger: n/a\n"
+            "  Incomplete: 2 clients that sent no results: what they sent is not known\n"));
 }

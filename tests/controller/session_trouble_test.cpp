@@ -333,6 +333,60 @@ TEST_CASE("more agents than the limit are counted, not kept") {
   CHECK(s.found().agents_refused == 5);
 }
 
+TEST_CASE("results that come again count once, at every step") {
+  session_script s{plan_for(task::rpc_cast)};
+  const auto numbered = [&](agent_kind kind, std::uint64_t ok, std::uint64_t answer) {
+    auto r = session_script::record(kind, kind == client ? "c1" : "s1", ok);
+    r.has_details = true;
+    r.details.run = kind == client ? run_id : "";
+    r.details.latency.record(1'000'000, ok);
+    r.details.answer = answer;
+    s.machine.on_result(r, s.now());
+  };
+  s.connect();
+  s.native_pong(client, "c1");
+  s.native_pong(server, "s1");
+  s.pass(s.machine.what().idle);
+  s.expect(method::get_server_results, 1);
+  numbered(server, 77, 1);
+  REQUIRE(s.machine.current() == phase::running);
+  s.expect(method::run_test, 1);
+  numbered(server, 77, 1);  // the one before the run
+  numbered(client, 10, 5);
+  numbered(client, 10, 5);
+  s.pass(s.machine.what().delay);
+  s.expect(method::get_server_results, 1);
+  numbered(server, 4, 2);
+  numbered(server, 4, 2);
+  CHECK(s.found().received == 0);
+  REQUIRE_FALSE(s.machine.finished());
+  s.pass(500ms);
+  s.expect(method::get_server_results, 1);
+  numbered(server, 6, 3);
+  REQUIRE(s.machine.finished());
+  CHECK(s.found().ok());
+  CHECK(s.found().received == 10);
+  CHECK(s.found().clients.results.msgs_ok == 10);
+  CHECK(s.found().servers.latency.count() == 10);
+  CHECK(s.found().repeated_results == 3);
+  CHECK(s.found().foreign_results == 0);
+}
+
+TEST_CASE("results of older agents, which have no number, are all taken") {
+  session_script s{plan_for(task::rpc_cast)};
+  s.start_run({"c1"}, {"s1"});
+  s.result(client, "c1", 10);
+  s.pass(s.machine.what().delay);
+  s.expect(method::get_server_results, 1);
+  s.result(server, "s1", 5);
+  s.pass(500ms);
+  s.expect(method::get_server_results, 1);
+  s.result(server, "s1", 5);
+  REQUIRE(s.machine.finished());
+  CHECK(s.found().received == 10);
+  CHECK(s.found().repeated_results == 0);
+}
+
 TEST_CASE("a flood of error texts is bounded, agent by agent and in the sum") {
   session_script s{plan_for(task::rpc_call)};
   s.start_run({"c"}, {"s"});

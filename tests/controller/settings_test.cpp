@@ -12,7 +12,9 @@
 #include <fstream>
 #include <functional>
 #include <limits>
+#include <netinet/in.h>
 #include <string>
+#include <sys/socket.h>
 #include <unistd.h>
 #include <vector>
 
@@ -42,7 +44,7 @@ std::string refusal(const settings& s) {
 TEST_CASE("the hosts of the bus under test are those of its URL, whatever control is") {
   settings given = call();
   given.url = "rabbit://u:p@one:5673,[::1],two:1/vhost";
-  given.control_url = "amqp://other";
+  given.control = {"amqp://other"};
   CHECK(check_settings(given).bus_hosts == bus_hosts{{"one", 5673}, {"::1", 5672}, {"two", 1}});
   auto checked = check_settings(call());
   CHECK(checked.bus_hosts == bus_hosts{{"localhost", 5672}});
@@ -105,10 +107,10 @@ TEST_CASE("the defaults are ombt's") {
   CHECK(checked.what.timeout == std::chrono::seconds{60});
   CHECK(checked.what.idle == std::chrono::seconds{2});
   CHECK(checked.what.delay == std::chrono::milliseconds{250});
-  CHECK(checked.masked_control_url.find("localhost") != std::string::npos);
-  REQUIRE(checked.control_bus);
-  CHECK(checked.control_bus->messaging.url.hosts.at(0).port == 5672);
-  CHECK(checked.control_bus->program == "ombt-controller");
+  CHECK(checked.masked_control.find("localhost") != std::string::npos);
+  REQUIRE(checked.control_buses.size() == 1);
+  CHECK(checked.control_buses.at(0)->messaging.url.hosts.at(0).port == 5672);
+  CHECK(checked.control_buses.at(0)->program == "ombt-controller");
   CHECK_FALSE(checked.output);
   CHECK_FALSE(checked.json);
 }
@@ -117,12 +119,12 @@ TEST_CASE("control is where the session goes, the url is checked as well, passwo
   auto s = call();
   s.url = "rabbit://u:secret@bus:1234/v";
   auto checked = check_settings(s);
-  CHECK(checked.control_bus->messaging.url.hosts.at(0).host == "bus");
+  CHECK(checked.control_buses.at(0)->messaging.url.hosts.at(0).host == "bus");
   CHECK(checked.masked_url.find("secret") == std::string::npos);
-  s.control_url = "rabbit://u:hidden@control";
+  s.control = {"rabbit://u:hidden@control"};
   checked = check_settings(s);
-  CHECK(checked.control_bus->messaging.url.hosts.at(0).host == "control");
-  CHECK(checked.masked_control_url.find("hidden") == std::string::npos);
+  CHECK(checked.control_buses.at(0)->messaging.url.hosts.at(0).host == "control");
+  CHECK(checked.masked_control.find("hidden") == std::string::npos);
   s.url = "carrier-pigeon://u:secret@bus";
   const auto why = refusal(s);
   CHECK_FALSE(why.empty());
@@ -186,7 +188,7 @@ TEST_CASE("each setting that cannot be used is named in one line") {
        }},
       {"same file", [](settings& s) { s.json = s.output = "-"; }},
       {"port", [](settings& s) { s.url = "rabbit://host:99999"; }},
-      {"port", [](settings& s) { s.control_url = "rabbit://host:x"; }},
+      {"port", [](settings& s) { s.control = {"rabbit://host:x"}; }},
   };
   for (const auto& [option, make] : cases) {
     auto s = call();
@@ -197,6 +199,26 @@ TEST_CASE("each setting that cannot be used is named in one line") {
     CHECK(why.find('\n') == std::string::npos);
     CHECK(why.find('\x1b') == std::string::npos);
   }
+}
+
+TEST_CASE("an address for figures that cannot be had is refused before anything is started") {
+  const int taken = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in at{};
+  at.sin_family = AF_INET;
+  at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof at;
+  REQUIRE(::bind(taken, reinterpret_cast<const sockaddr*>(&at), size) == 0);
+  REQUIRE(::listen(taken, 1) == 0);
+  REQUIRE(::getsockname(taken, reinterpret_cast<sockaddr*>(&at), &size) == 0);
+  const std::string port = std::to_string(ntohs(at.sin_port));
+  auto s = call();
+  s.metrics = port;
+  CHECK(refusal(s) ==
+        "--metrics: can't listen on 127.0.0.1 port " + port + ": Address already in use");
+  ::close(taken);
+  CHECK(refusal(s).empty());
+  s.metrics = "192.0.2.1:0";  // no address of this machine
+  CHECK(refusal(s).starts_with("--metrics: can't listen on 192.0.2.1 port 0: "));
 }
 
 TEST_CASE("the report and the output may go to two files, or one of them to standard output") {
@@ -233,7 +255,7 @@ TEST_CASE("a place is named by a URL of any kind, or by agents that are expected
   s.url = "amqp://bus";
   CHECK(names_a_place(s));
   s = call();
-  s.control_url = "amqp://bus";
+  s.control = {"amqp://bus"};
   CHECK(names_a_place(s));
   s = call();
   s.expect = {"rpc-client=2"};
@@ -255,7 +277,7 @@ TEST_CASE("a bus whose URL is known later is the one for test and control") {
   auto checked = check_settings(call());
   use_bus(checked, "amqp://u:secret@127.0.0.1:9");
   CHECK(checked.masked_url == "amqp://u:***@127.0.0.1:9/");
-  CHECK(checked.masked_control_url == checked.masked_url);
-  CHECK(checked.control_bus->messaging.url.hosts.at(0).port == 9);
-  CHECK(checked.control_bus->program == "ombt-controller");
+  CHECK(checked.masked_control == checked.masked_url);
+  CHECK(checked.control_buses.at(0)->messaging.url.hosts.at(0).port == 9);
+  CHECK(checked.control_buses.at(0)->program == "ombt-controller");
 }

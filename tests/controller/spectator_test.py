@@ -100,6 +100,10 @@ class Spectator(OptionsTest):
         lines, _ = self.lines_of(40, *run)
         self.assertTrue(any(re.fullmatch(r"running \d+ s(, \d+ s left)?  [\d,]+ msgs( .*)?", line)
                             for line in lines), lines)
+        asking = [line for line in lines if line.startswith("asking servers")]
+        self.assertTrue(asking, lines)
+        for line in asking:
+            self.assertRegex(line, r"^asking servers: \d+ of \d+( messages)?$")  # no part of a word
 
     def test_a_warm_up_is_called_so(self):
         self.agents("--rpc-server", "1", "--rpc-client", "1")

@@ -61,13 +61,13 @@ TEST_CASE("each limit alone makes a run harness-limited, from its threshold on")
   late.late = 10;
   CHECK(reasons(late).empty());
   late.late = 11;
-  CHECK(reasons(late) == std::vector{who + " sent 0.11 % of its messages late"});
+  CHECK(reasons(late) == std::vector{who + " was itself too late for 0.11 % of its messages"});
   late = audit_of(10, 10, 10, 900);
   late.scheduled = late.late = 5;
   CHECK(reasons(late) == std::vector{who + " at 97 % of a core in 100 % of the seconds",
                                      who + " waited for a CPU 100 % of the time",
                                      who + ": timers 900 ms late (p99)",
-                                     who + " sent 100 % of its messages late"});
+                                     who + " was itself too late for 100 % of its messages"});
 }
 
 TEST_CASE("the worst thread is named, once for each limit") {
@@ -102,7 +102,7 @@ TEST_CASE("a run of less than a second says nothing about its seconds, and the r
   CHECK(short_one.limited());
   CHECK(text_of(short_one) ==
         "1 I/O thread: too short to say (0.50 s; 1 s is needed)\n"
-        "Sent late: 50 of 100 messages\n");
+        "Late by the agents, not by --outstanding: 50 of 100 messages\n");
   CHECK(judge({}, {}).threads == 0);
 }
 
@@ -120,7 +120,8 @@ TEST_CASE("limits are settable one by one") {
   audit_report late = audit_of(10, 0, 0, 0.01);
   late.scheduled = 1'000'000;
   late.late = 1;
-  CHECK(reasons(late, limits) == std::vector{who + " sent 0.0001 % of its messages late"});
+  CHECK(reasons(late, limits) ==
+        std::vector{who + " was itself too late for 0.0001 % of its messages"});
   for (const char* wrong :
        {"", "core", "core=", "=5", "cpu=5", "core=92", "core=0", "core=105", "seconds=0",
         "seconds=101", "delay=-1", "lag=x", "lag=1ms", "late=nan", "delay=inf", "core=9e9"}) {
@@ -152,4 +153,19 @@ TEST_CASE("a thread's reports are added up, and told from those of other threads
   client.name = "joe";
   found.add_audit(client, other);
   CHECK(found.audits.size() == 4);
+}
+
+TEST_CASE("a thread with agents of two kinds is one thread") {
+  audited_thread server = thread_of(12);
+  server.kind = agent_kind::rpc_server;
+  audits one{{thread_of(12), audit_of(10)}, {server, audit_of(10)}};
+  CHECK(judge(one, {}).threads == 1);
+  CHECK(text_of(judge(one, {})).starts_with("1 I/O thread, the worst figures: "));
+  one[thread_of(12, 1)] = audit_of(10);
+  one[thread_of(13)] = audit_of(10);
+  CHECK(judge(one, {}).threads == 3);
+  // Of a name that was chosen by hand nobody knows the process.
+  one[{agent_kind::rpc_client, "joe", 0, 0}] = audit_of(10);
+  one[{agent_kind::rpc_server, "joe", 0, 0}] = audit_of(10);
+  CHECK(judge(one, {}).threads == 5);
 }

@@ -8,6 +8,7 @@
 #include <catch2/catch.hpp>
 
 #include <cstdlib>
+#include <fcntl.h>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -19,6 +20,7 @@ using namespace ombt;
 using controller::whole_file;
 using controller::test::content;
 using controller::test::folder;
+using controller::test::longest_file;
 namespace fs = std::filesystem;
 
 TEST_CASE("a file appears whole, or not at all") {
@@ -86,10 +88,53 @@ TEST_CASE("a write that fails says why and leaves the old file") {
   CHECK(why.find("report") != std::string::npos);
   CHECK(content(f.at("report")) == "old");
 
-  const whole_file full("/dev/full", "--json");
-  CHECK_FALSE(full.commit("new", why));
-  CHECK(why.find("No space left") != std::string::npos);
   const whole_file null("/dev/null", "--json");
   CHECK(null.commit("new", why));
   CHECK(fs::is_character_file("/dev/null"));
+}
+
+TEST_CASE(
+    "a disk without room is found before anything runs, and so is a device that takes nothing") {
+  const folder f;
+  const auto why_not = [](const std::string& path, const char* option = "--json") -> std::string {
+    try {
+      const whole_file file(path, option);
+    } catch (const configuration_error& e) {
+      return e.what();
+    }
+    return {};
+  };
+  std::ofstream(f.at("report")) << "old";
+  const longest_file small(controller::room_for_results / 2);
+  CHECK(why_not(f.at("report"), "--output") == "--output " + f.at("report") + ": File too large");
+  CHECK(content(f.at("report")) == "old");
+  CHECK(f.files() == 1);
+  CHECK(why_not("/dev/full") == "--json /dev/full: No space left on device");
+  CHECK(why_not("/dev/null").empty());
+}
+
+TEST_CASE("standard output is called so") {
+  const int before = ::dup(STDOUT_FILENO);
+  std::string refused;
+  std::string why;
+  {
+    const folder f;
+    const whole_file out("-", "--json");
+    const int shut = ::open(f.at("read-only").c_str(), O_RDONLY | O_CREAT, 0600);
+    ::dup2(shut, STDOUT_FILENO);
+    ::close(shut);
+    out.commit("new", why);
+  }
+  const int full = ::open("/dev/full", O_WRONLY);
+  ::dup2(full, STDOUT_FILENO);
+  ::close(full);
+  try {
+    whole_file("-", "--json");
+  } catch (const configuration_error& e) {
+    refused = e.what();
+  }
+  ::dup2(before, STDOUT_FILENO);
+  ::close(before);
+  CHECK(why == "standard output: Bad file descriptor");
+  CHECK(refused == "--json standard output: No space left on device");
 }

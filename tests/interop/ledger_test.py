@@ -5,7 +5,8 @@
 To be run under an `ombt-bus rabbit --` or `ombt-bus router --` of its own: the broker or router is
 killed in runs whose agents write every message down (--output), and what they wrote must be what the
 ledger says, to the message. And somebody who takes messages in place of a server drops, delays and
-repeats them by script, which the ledger must tell exactly. Control goes over a bus of its own.
+repeats them by script, which the ledger must tell exactly. Control goes over a bus of its own, but
+in one case, in which the results have to survive the bus's end too.
 """
 
 import collections
@@ -89,14 +90,15 @@ class LedgerCase(unittest.TestCase):
         self.folder = tempfile.TemporaryDirectory()
         self.addCleanup(self.folder.cleanup)
 
-    def agents(self, counts, **options):
-        agents = NativeAgents(self.topic, False, counts, control=control.url, topology=TOPOLOGY,
+    def agents(self, counts, control_on=None, **options):
+        agents = NativeAgents(self.topic, False, counts, control=control_on or control.url,
+                              topology=TOPOLOGY,
                               output=os.path.join(self.folder.name, "%n.jsonl"), **options)
         self.addCleanup(agents.kill)
         return agents
 
-    def controller(self, counts):
-        return NativeController(self.topic, False, counts, control=control.url)
+    def controller(self, counts, control_on=None):
+        return NativeController(self.topic, False, counts, control=control_on or control.url)
 
     def check(self, ledger, expected, text):
         for key in ("sent", "delivered", "duplicated", "lost", "failed", "extra_copies",
@@ -151,6 +153,47 @@ class Killed(LedgerCase):
 
     def test_the_bus_is_killed_during_notifications(self):
         self.killed("notify", {"Notifier": CLIENTS, "Listener": SERVERS}, "--events")
+
+
+class ControlKilled(LedgerCase):
+    def test_results_survive_the_end_of_the_bus_that_they_go_over(self):
+        """The run ends while the bus is gone: its results are the first that go over the new one,
+        where the controller may not listen yet."""
+        counts = {"RPCClient": CLIENTS, "RPCServer": SERVERS}
+        agents = self.agents(counts, control_on=bus.url(), timeout=40)
+        found = {}
+
+        def work():
+            began = time.monotonic()
+            found["run"] = self.controller(counts, control_on=bus.url()).command(
+                "rpc-cast", "--rate", "50", "--duration", "6s", "--length", "10", "--timeout",
+                "60", timeout=200)
+            found["seconds"] = time.monotonic() - began
+
+        run = threading.Thread(target=work)
+        run.start()
+        time.sleep(4)
+        self.assertTrue(run.is_alive(), "the run was over too soon")
+        broker.kill_broker()
+        time.sleep(3)  # a router is back at once
+        broker.start_broker()
+        run.join()
+        status, text, report = found["run"]
+        agents.process.send_signal(signal.SIGTERM)
+        agents.wait()
+        self.assertNotIn("sent no results", text)
+        self.assertNotIn("did not answer", text)
+        self.assertLess(found["seconds"], 120, text)  # messages that are lost are asked for 60 s
+        self.assertEqual(report["ledger"]["sent"], 300 - report["clients"]["load"]["dropped"], text)
+        expected, _ = truth_of(self.folder.name, False)
+        self.check(report["ledger"], expected, text)
+        self.assertEqual(report["servers"]["messages_ok"] + report["servers"]["messages_failed"],
+                         expected["delivered"] + expected["duplicated"] +
+                         expected["extra_copies"] + expected["failed_but_delivered"], text)
+        self.assertEqual(status, 0 if report["ok"] else 1, text)
+        said = agents.process.stderr.read()
+        self.assertNotIn("answers lost", said.replace(" 0 answers lost", ""))
+        print("control over %s, %s, killed: %s" % (BUS, TOPOLOGY, dict(expected)), flush=True)
 
 
 def way_with(number):

@@ -50,6 +50,7 @@ std::string in_our_words(const CLI::App& app, const std::string& text) {
   return name + ' ' + value + ": expected " +
          (type.empty()  ? "no value"
           : type == "S" ? "seconds"
+          : type == "R" ? "a number"
                         : "a whole number");
 }
 

@@ -236,8 +236,14 @@ std::string text_of(const agents_of_a_kind& a) {
 
 std::vector<std::string> agent_arguments(const agents_of_a_kind& a, const controller::settings& s,
                                          const std::string& url) {
-  std::vector<std::string> out{
-      std::string("--") + a.option, std::to_string(a.count), "--url", url, "--topic", s.topic};
+  std::vector<std::string> out{std::string("--") + a.option,
+                               std::to_string(a.count),
+                               "--url",
+                               url,
+                               "--control",
+                               "bus",
+                               "--topic",
+                               s.topic};
   if (s.topics) out.insert(out.end(), {"--topics", std::to_string(*s.topics)});
   if (s.unique) out.emplace_back("--unique");
   if (!s.oslo_config.empty()) out.insert(out.end(), {"--oslo-config", s.oslo_config});

@@ -123,7 +123,9 @@ CLI::App* add_test(CLI::App* controller, command_line& c, const char* name, cons
 
 void add_globals(CLI::App& app, command_line& c) {
   app.add_option("--url", c.url, "bus under test")->type_name("URL")->capture_default_str();
-  app.add_option("--control", c.control, "bus for the control of ombt (default: as --url)")
+  app.add_option("--control", c.control,
+                 "bus for the control of ombt (default: as --url), or, for agents and controllers "
+                 "of this project, tcp://HOST:PORT or unix:/PATH")
       ->type_name("URL");
   app.add_option("--oslo-config", c.oslo_config, "oslo.messaging configuration file")
       ->type_name("FILE");
@@ -195,7 +197,7 @@ settings controller_settings(const command_line& c, const std::string& task) {
   s.program = "ombt";
   s.task = task;
   s.url = c.url;
-  s.control_url = c.control;
+  s.control = {c.control.empty() ? "bus" : c.control};
   s.oslo_config = c.oslo_config;
   s.topic = c.topic;
   s.unique = c.unique;
@@ -215,7 +217,7 @@ fleet_options agent_options(const command_line& c) {
   fleet_options o;
   o.program = "ombt";
   o.url = c.url;
-  o.control_url = c.control;
+  o.control_url = c.control.empty() ? "bus" : c.control;  // as ever
   o.oslo_config = c.oslo_config;
   o.topic = c.topic;
   o.unique = c.unique;

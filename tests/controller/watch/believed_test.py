@@ -60,7 +60,9 @@ class Believed(OptionsTest):
         text, report = self.native_run(*arguments, status=status)
         self.assertTrue(report["audit"]["harness_limited"], report["audit"])
         reasons = report["audit"]["reasons"]
-        self.assertEqual(text.splitlines()[:len(reasons)], reasons)
+        lines = text.splitlines()
+        self.assertLessEqual(max(map(len, lines[:2 * len(reasons)])), 80)
+        self.assertEqual(text.replace("\n  ", " ").splitlines()[:len(reasons)], reasons)
         return reasons
 
 
@@ -93,6 +95,19 @@ class BusProcesses(Believed):
                          % (re.escape(COMMAND), process["pid"], bus.address().port))
         self.assertRegex(lines[2], r"^  RSS \d+ MB, \d+ descriptors, \d+ TCP connections at most$")
         self.assertLessEqual(max(map(len, lines[:3])), 80)
+
+    def test_with_a_warm_up_it_is_watched_in_the_run_that_counts_and_only_then(self):
+        self.agents("--rpc-server", "1")
+        self.agents("--rpc-client", "1")
+        for test in "rpc-call", "rpc-cast":
+            with self.subTest(test):
+                _, report = self.native_run(test, "--duration", "2s", "--pause", "0.01", "--warmup",
+                                            "4s", "--expect", "2")
+                (process,) = report["bus_processes"]
+                times = [s["t"] for s in process["samples"]]
+                self.assertGreater(times[0], report["clients"]["start_time"] - 2)
+                self.assertGreaterEqual(times[-1], report["clients"]["stop_time"] - 0.01)
+                self.assertGreaterEqual(len(times), 2)
 
     def test_a_router_that_is_killed_and_started_again_is_two_processes(self):
         with socket.socket() as probe:

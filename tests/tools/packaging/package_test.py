@@ -1,10 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""What `cmake --install` and the Debian package bring: programs, manual pages, completion.
+"""What `cmake --install` and the Debian package bring: programs, manual pages, completion, a unit.
 
 `package_test.py BUILD_FOLDER PROGRAM…`; the build must be complete.
 """
 
+import glob
 import gzip
 import os
 import re
@@ -45,6 +46,8 @@ def expected_files():
         yield "share/bash-completion/completions/" + program
     yield "share/doc/ombt/copyright"
     yield "share/doc/ombt/README.md"
+    yield "lib/systemd/system/ombt-agent@.service"
+    yield "lib/sysusers.d/ombt.conf"
 
 
 def complete(script, *words):
@@ -134,7 +137,63 @@ class PackageTest(unittest.TestCase):
         for library in ("libc6", "libstdc++6", "librabbitmq4", "libssl3"):
             self.assertRegex(depends, r"(^|\W)%s " % re.escape(library))
         self.assertIn("rabbitmq-server", run("dpkg-deb", "-f", package, "Suggests"))
+        self.assertIn("systemd-sysusers ombt.conf", run("dpkg-deb", "-I", package, "postinst"))
         shutil.rmtree(out)
+
+
+class Service(unittest.TestCase):
+    """ombt-agent@.service in a small root: what is installed, and the machine's targets."""
+
+    def setUp(self):
+        self.root = tempfile.mkdtemp(prefix="ombt_package_test-")
+        run("cmake", "--install", BUILD, "--prefix", "/usr", env=dict(os.environ, DESTDIR=self.root))
+        os.symlink("usr/lib", os.path.join(self.root, "lib"))
+        self.units = os.path.join(self.root, "usr/lib/systemd/system")
+        for target in glob.glob("/lib/systemd/system/*.target"):
+            shutil.copy(target, self.units)
+
+    def tearDown(self):
+        shutil.rmtree(self.root)
+
+    def analyze(self, *arguments):
+        result = subprocess.run(["systemd-analyze", "--root=" + self.root, *arguments], text=True,
+                                capture_output=True)
+        return result.returncode, result.stdout + result.stderr
+
+    def text(self):
+        with open(os.path.join(self.units, "ombt-agent@.service")) as file:
+            return file.read()
+
+    def test_systemd_finds_nothing_wrong_with_it(self):
+        # --man: its page is there under the same root, which man does not know.
+        self.assertEqual(self.analyze("verify", "--man=no", "ombt-agent@demo.service"), (0, ""))
+        self.assertIn("Documentation=man:ombt-agent(1)", self.text())
+
+    def test_systemd_would_say_what_is_wrong(self):
+        text = self.text()
+        for right, wrong in (("/usr/bin/ombt-agent", "/usr/bin/ombt-agents"),
+                             ("PrivateTmp", "PrivateTemp")):
+            with open(os.path.join(self.units, "ombt-agent@.service"), "w") as file:
+                file.write(text.replace(right, wrong))
+            self.assertIn(wrong, self.analyze("verify", "--man=no", "ombt-agent@demo.service")[1])
+
+    def test_it_runs_agents_of_its_topic_with_the_options_of_its_file(self):
+        text = self.text()
+        for line in ("EnvironmentFile=-/etc/ombt/agent-%i.conf", "Type=simple", "User=ombt",
+                     "ExecStart=/usr/bin/ombt-agent --topic %i $OMBT_AGENT_OPTIONS",
+                     "LimitNOFILE=1048576"):
+            self.assertIn("\n%s\n" % line, text)
+
+    def test_it_may_do_little(self):
+        status, out = self.analyze("security", "--offline=true", "--threshold=20", "--no-pager",
+                                   "ombt-agent@demo.service")
+        self.assertEqual(status, 0, out)
+
+    def test_its_user_is_made(self):
+        os.makedirs(os.path.join(self.root, "etc"), exist_ok=True)
+        run("systemd-sysusers", "--root=" + self.root, "ombt.conf")
+        with open(os.path.join(self.root, "etc/passwd")) as file:
+            self.assertRegex(file.read(), r"(?m)^ombt:x:\d+:\d+:ombt agents:/var/lib/ombt:")
 
 
 class MakingDocuments(unittest.TestCase):

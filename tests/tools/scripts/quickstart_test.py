@@ -26,7 +26,7 @@ class Quickstart(TreeTest):
     def test_a_run_prints_the_result_and_its_steps_one_line_each(self):
         status, out, err = self.check("rpc-call", "--calls", "20")
         self.assertEqual(status, 0, out + err)
-        self.assertRegex(out, r"\A(harness-limited: .*\n)*RPC call test results\n")
+        self.assertRegex(out, r"\A(harness-limited: .*\n(  .*\n)*)*RPC call test results\n")
         self.assertIn("2 RPC clients, 1 RPC Servers (3 total)", out)
         self.assertIn("Total Messages: 40", out)
         lines = err.splitlines()

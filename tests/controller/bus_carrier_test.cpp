@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "controller/bus_session.hpp"
+#include "controller/bus_carrier.hpp"
 
 #include "wire/oslo/messages.hpp"
 
 #include "agents/fleet.hpp"
 #include "agents/measure/boot_id.hpp"
 #include "agents/measure/clock.hpp"
+#include "controller/session_runner.hpp"
 #include "tests/agents/fake_transport.hpp"
 
 #include <catch2/catch.hpp>
@@ -15,6 +16,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 using namespace ombt;
 using namespace std::chrono_literals;
@@ -35,6 +37,13 @@ controller::plan plan_for(task what, std::int64_t count = 20) {
   return p;
 }
 
+std::vector<std::unique_ptr<controller::session_carrier>> carriers_on(tests::fake_bus& bus,
+                                                                      drivers::loop& loop) {
+  std::vector<std::unique_ptr<controller::session_carrier>> out;
+  out.push_back(std::make_unique<controller::bus_carrier>(loop, bus.make(loop)));
+  return out;
+}
+
 /// A session on the bus in memory, run to its end on a loop of its own.
 controller::outcome run(tests::fake_bus& bus, controller::plan what,
                         drivers::duration cancel = {}) {
@@ -47,15 +56,15 @@ controller::outcome run(tests::fake_bus& bus, controller::plan what,
   const std::string run_id = std::string{wire::control::run_tag_of(own.server)} + "-1";
   bool closed = false;
   int changes = 0;
-  controller::bus_session session(
-      loop, bus.make(loop), {std::move(what), own, run_id, controller::clock::now()},
+  controller::session_runner session(
+      loop, carriers_on(bus, loop), {std::move(what), own, run_id, controller::clock::now()},
       [&] { ++changes; },
       [&] {
         closed = true;
         loop.stop();
       });
   struct canceller : drivers::timer_target {
-    controller::bus_session* session = nullptr;
+    controller::session_runner* session = nullptr;
     void on_timer(std::uint64_t) override { session->cancel("interrupted"); }
   } stop;
   stop.session = &session;
@@ -287,9 +296,9 @@ TEST_CASE("a hostile caller gets an error and is counted, the session goes on") 
       wire::control::controller_name("t", "h", 1, "0123456789abcdef0123456789abcdef")};
   auto what = plan_for(task::status);
   what.idle = 500ms;
-  controller::bus_session session(loop, bus.make(loop),
-                                  {what, own, "run", controller::clock::now()}, nullptr,
-                                  [&] { loop.stop(); });
+  controller::session_runner session(loop, carriers_on(bus, loop),
+                                     {what, own, "run", controller::clock::now()}, nullptr,
+                                     [&] { loop.stop(); });
   struct caller : drivers::completion {
     std::vector<std::pair<std::uint64_t, std::string>> answers;
     void on_complete(std::uint64_t tag, const drivers::outcome& result) override {
@@ -429,4 +438,31 @@ TEST_CASE(
         "1 of 5 messages reached no receiver within 2 s, though as many arrived as were sent");
   fleet->stop();
   CHECK(fleet->wait());
+}
+
+TEST_CASE("what was wrong with the bus is told while it is wrong, and not for ever after") {
+  tests::fake_bus bus;
+  agents::fleet_options options;
+  options.rpc_clients = options.rpc_servers = 1;
+  const auto fleet = fleet_of(bus, options);
+  tests::scripted_outcome silent;
+  silent.hang = true;
+  bus.script("client_result", does(1));        // the server's, before the run
+  bus.script_always("client_result", silent);  // of the run nothing comes in
+  auto plan = plan_for(task::rpc_call, 1);
+  plan.timeout = 1s;
+  const bool comes_back = GENERATE(true, false);
+  std::thread meanwhile([&] {
+    for (int i = 0; i < 1000 && bus.sent("client_result").size() < 2; ++i) {
+      std::this_thread::sleep_for(10ms);
+    }
+    bus.lose_contact("127.0.0.1:5672: Connection refused");
+    if (comes_back) bus.regain_contact();
+  });
+  const auto found = run(bus, plan);
+  meanwhile.join();
+  std::string all = found.failure;
+  for (const auto& problem : found.problems) all += problem + '\n';
+  INFO(all);
+  CHECK((all.find("Connection refused") == std::string::npos) == comes_back);
 }

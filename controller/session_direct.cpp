@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a session has of direct control alone: processes that it holds, that say who they are, and
+// that take their agents with them when they are gone.
+#include "controller/session.hpp"
+#include "controller/session_text.hpp"
+
+#include <algorithm>
+#include <functional>
+#include <utility>
+
+namespace ombt::controller {
+
+using wire::control::agent_kind;
+using namespace std::chrono_literals;
+
+void session::ask_to_hold() {
+  retry_at_.reset();
+  send(purpose::hold, wire::control::method::self_ready, agent_kind::rpc_client);
+  actions_.back().what = order::hold;
+}
+
+void session::on_hold_answered(error_code error, std::string_view detail, time_point now) {
+  if (!error) {
+    held_by_.clear();
+    return call_roll(now);
+  }
+  const std::string why = detail.empty() ? bus_error_ : std::string{detail};
+  if (!plan_.wait) return fail(why);
+  held_by_ = why;
+  // Two that wait for each other's processes must not go on asking at the same instants.
+  const auto apart = std::hash<std::string>{}(run_id_ + std::to_string(next_tag_)) % 500;
+  retry_at_ = now + 500ms + std::chrono::milliseconds{apart};
+}
+
+void session::on_process(process_number which, const wire::control::process_hello& hello) {
+  if (!finished()) outcome_.processes.push_back({which, hello});
+}
+
+void session::on_gone(process_number which, std::string_view why, time_point now) {
+  if (finished() || which == over_the_bus) return;
+  if (gone_.size() <= which) gone_.resize(which + 1);
+  gone_[which] = why;
+  if (which >= agents_of_.size()) return;
+  for (const std::uint32_t agent : std::exchange(agents_of_[which], {})) lose(agent);
+  switch (phase_) {
+    case phase::resetting:
+      if (waiting_ == 0) compare_clocks(now);
+      break;
+    case phase::running:
+      if (waiting_ == 0) after_run(now);
+      break;
+    case phase::polling:
+      end_round_if_complete(now);
+      break;
+    default:
+      break;
+  }
+}
+
+void session::lose(std::size_t number) {
+  agent_state& state = states_[number];
+  agent_record& agent = outcome_.agents[number];
+  state.gone = true;
+  if (phase_ == phase::roll_call) {
+    if (!std::exchange(agent.answered_roll_call, false)) return;
+    agent.left = true;
+    --outcome_.topics[agent.topic].agents[static_cast<std::size_t>(agent.kind)];
+    --answered_[static_cast<std::size_t>(agent.kind)];
+    return;
+  }
+  if (std::exchange(state.waited_for, false)) --waiting_;
+  if (!plan_.needs(agent.kind) || phase_ == phase::comparing_again) return;
+  if (agent.kind == wire::control::client_kind(*test_of(plan_.what))) {
+    agent.missing = agent.missing || agent.reports == 0;
+    return;
+  }
+  agent.missing = true;
+  // Gone before the run it is no part of it; in a run what it had is not known any more.
+  const bool before =
+      phase_ == phase::resetting || phase_ == phase::comparing || phase_ == phase::preparing;
+  state.excluded = state.excluded || before;
+  receiver_gone_ = receiver_gone_ || !before;
+}
+
+void session::belongs_to(std::size_t agent, process_number process) {
+  states_[agent].process = process;
+  if (process == over_the_bus) return;
+  if (agents_of_.size() <= process) agents_of_.resize(process + 1);
+  agents_of_[process].push_back(static_cast<std::uint32_t>(agent));
+}
+
+bool session::adopt(std::size_t agent, process_number process, bool pong) {
+  agent_state& state = states_[agent];
+  if (pong && state.gone && phase_ == phase::roll_call) {
+    state.gone = false;
+    outcome_.agents[agent].left = false;
+    state.pongs = 0;
+    belongs_to(agent, process);
+    return true;
+  }
+  if (pong) {
+    ++outcome_.same_names[outcome_.agents[agent].name];
+  } else {
+    ++outcome_.foreign_results;
+  }
+  return false;
+}
+
+std::string session::why_missing(std::size_t agent, const std::string& otherwise) const {
+  return states_[agent].gone ? ": " + gone_[states_[agent].process] : otherwise;
+}
+
+void session::on_started(const wire::control::started_notice& started) {
+  if (phase_ == phase::finished || started.run != run_id()) return;
+  outcome_.start.add(started.realtime_ns);
+}
+
+void run_start::add(std::int64_t instant) noexcept {
+  first = processes == 0 ? instant : std::min(first, instant);
+  last = processes == 0 ? instant : std::max(last, instant);
+  ++processes;
+}
+
+}  // namespace ombt::controller
