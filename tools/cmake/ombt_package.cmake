@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # What `cmake --install` and `cpack -G DEB` bring to a node beside the programs: manual pages, bash
-# completion, licence and documents.
+# completion, a systemd unit and its user, licence and documents.
 include(GNUInstallDirs)
 
 set(OMBT_DOCUMENTS "${CMAKE_BINARY_DIR}/share")
@@ -38,6 +38,9 @@ macro(ombt_package)
   install(FILES "${CMAKE_SOURCE_DIR}/LICENSE" RENAME copyright
     DESTINATION "${CMAKE_INSTALL_DATADIR}/doc/ombt")
   install(FILES "${CMAKE_SOURCE_DIR}/README.md" DESTINATION "${CMAKE_INSTALL_DATADIR}/doc/ombt")
+  # Where systemd looks, whatever the machine's LIBDIR is.
+  install(FILES "${ombt_packaging}/ombt-agent@.service" DESTINATION lib/systemd/system)
+  install(FILES "${ombt_packaging}/ombt.sysusers" RENAME ombt.conf DESTINATION lib/sysusers.d)
 
   set(CPACK_GENERATOR DEB)
   set(CPACK_PACKAGE_NAME ombt)
@@ -49,6 +52,8 @@ macro(ombt_package)
   set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
   set(CPACK_DEBIAN_PACKAGE_SECTION net)
   set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+  set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA "${ombt_packaging}/postinst")
+  set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION TRUE)
   # Not recommended: installing it starts a public broker, and only ombt-bus needs it.
   set(CPACK_DEBIAN_PACKAGE_SUGGESTS rabbitmq-server)
   set(CPACK_SOURCE_GENERATOR "")
