@@ -23,7 +23,7 @@ constexpr duration credit_patience = seconds{1};
 constexpr std::size_t most_kept = 1000;
 constexpr std::size_t most_kept_bytes = std::size_t{4} << 20;
 
-enum timer_tag : std::uint64_t { attach_again, resend, no_credit, kept_expiry };
+enum sender_timer : std::uint64_t { attach_again, resend, no_credit, kept_expiry };
 
 std::string_view name_of(amqp::outcome::kind what) {
   switch (what) {
@@ -62,7 +62,7 @@ void sender_link::set(loop::timer_id& timer, duration in, std::uint64_t tag) {
 }
 
 void sender_link::on_timer(std::uint64_t tag) {
-  switch (static_cast<timer_tag>(tag)) {
+  switch (static_cast<sender_timer>(tag)) {
     case attach_again:
       attach_timer_ = 0;
       return attach();
