@@ -159,6 +159,7 @@ void engine::read_done(std::size_t n, time_point now) {
 }
 
 void engine::say(std::string_view bytes) {
+  if (bytes.empty()) return;
   std::memcpy(out_.reserve(bytes.size()), bytes.data(), bytes.size());
   out_.commit(bytes.size());
 }

@@ -82,7 +82,9 @@ void outbox::close_gaps() noexcept {
   std::erase_if(entries_, [](const entry& e) { return e.taken; });
   head_ = used_ = 0;
   for (entry& one : entries_) {
-    std::memmove(bytes_.data.get() + used_, bytes_.data.get() + one.offset, one.size);
+    if (one.size != 0) {
+      std::memmove(bytes_.data.get() + used_, bytes_.data.get() + one.offset, one.size);
+    }
     one.offset = std::exchange(used_, used_ + one.size);
   }
 }
