@@ -123,9 +123,10 @@ int main(int argc, char** argv) {
   app.add_option("--threads", options.threads, "I/O threads that the agents are spread over")
       ->type_name("K")
       ->capture_default_str();
-  app.add_option("--bind-address", options.bind_address,
-                 "addresses of this machine that connections to the bus begin at, in turn: each has "
-                 "about 28,000 local ports")
+  app.add_option(
+         "--bind-address", options.bind_address,
+         "addresses of this machine that connections to the bus begin at, in turn: each has "
+         "about 28,000 local ports")
       ->type_name("A,B,…");
   app.add_option("--service-time", options.service_time,
                  "how long an RPC server takes for a request: 5ms always, exp:5ms on average "

@@ -71,7 +71,7 @@ struct plan {
   duration delay = std::chrono::milliseconds{250};
   std::vector<expectation> expect;
   audit_limits audit;
-  bool strict = false;  ///< agents beyond these limits make a run fail
+  bool strict = false;   ///< agents beyond these limits make a run fail
   bool over_bus = true;  ///< agents are reached over a control bus
   bool direct = false;   ///< they are reached by direct control
   /// Agents' processes are taken for this controller alone; by direct control.

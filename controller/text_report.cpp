@@ -87,10 +87,10 @@ void append_open_loop(std::string& out, const plan& what, const outcome& found) 
   if (!load || !load->open_loop()) return;
   append_series(out, "Intended (msecs):", s, wire::control::series::intended);
   append_percentiles_of_all(out, "All scheduled (msecs):", s);
-  append_format(out,
-                "Scheduled: %llu messages, %llu late by more than 1 ms (all causes), %llu dropped\n",
-                static_cast<ull>(s.scheduled()), static_cast<ull>(s.load.late),
-                static_cast<ull>(s.load.dropped));
+  append_format(
+      out, "Scheduled: %llu messages, %llu late by more than 1 ms (all causes), %llu dropped\n",
+      static_cast<ull>(s.scheduled()), static_cast<ull>(s.load.late),
+      static_cast<ull>(s.load.dropped));
   append_unreported(out, s);
   append_series(out, "Slip (msecs):", s, wire::control::series::slip);
   append_format(out, "Offered: %.1f msgs/sec, achieved: %.1f\n",

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 // What the AMQP 1.0 transports of one I/O thread share: the readers of bodies, a buffer for
-// encodings, the table of calls, the settings derived from a transport_settings, and the connections of topology
-// shared:N.
+// encodings, the table of calls, the settings derived from a transport_settings, and the
+// connections of topology shared:N.
 
 #include "wire/json/value.hpp"
 #include "wire/oslo/amqp10_messages.hpp"

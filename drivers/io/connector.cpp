@@ -32,9 +32,8 @@ void connector::start(const std::string& host, std::uint16_t port, const tls_set
 void connector::connect(std::vector<endpoint> to) {
   endpoints_ = std::move(to);
   if (from_) {
-    std::erase_if(endpoints_, [this](const endpoint& one) {
-      return one.protocol() != from_->protocol();
-    });
+    std::erase_if(endpoints_,
+                  [this](const endpoint& one) { return one.protocol() != from_->protocol(); });
   }
   // Told from the loop, as everything.
   asio::post(socket_.get_executor(), [self = shared_from_this()] {
@@ -52,7 +51,8 @@ void connector::try_next(const error_code& before) {
     if (before == asio::error::address_family_not_supported && from_) {
       words = "the host has no address that " + from_->address().to_string() + " can connect to";
     } else if (before == boost::system::errc::address_not_available) {
-      words += ": it may be that no local port is left; several addresses (--bind-address) have more";
+      words +=
+          ": it may be that no local port is left; several addresses (--bind-address) have more";
     }
     return finish(before, words);
   }

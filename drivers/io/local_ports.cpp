@@ -163,7 +163,8 @@ std::size_t ports_in_use_now(const port_range& range, const std::string& host, s
     }
     ::freeaddrinfo(found);
   }
-  return ports_in_use(text_of_file("/proc/net/tcp") + text_of_file("/proc/net/tcp6"), range, peers, from);
+  return ports_in_use(text_of_file("/proc/net/tcp") + text_of_file("/proc/net/tcp6"), range, peers,
+                      from);
 }
 
 std::optional<ip_address> read_address(const std::string& text) {

@@ -117,9 +117,7 @@ void send_pool::finished(send_link& link, std::unique_ptr<send_op> op, const sen
   }
 }
 
-void send_pool::serve_next(send_link& link) {
-  link.start(waiting_.pop_front());
-}
+void send_pool::serve_next(send_link& link) { link.start(waiting_.pop_front()); }
 
 void send_pool::expire() {
   // From the least recently used, as long as more than the minimum are free (Pool.expire).

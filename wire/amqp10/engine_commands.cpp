@@ -287,8 +287,8 @@ void engine::give_up_unsent(link_state& on) {
   produce();
   const auto queued = static_cast<std::size_t>(pn_link_queued(on.raw));
   if (queued == 0) return;
-  stuck_ += pn_session_outgoing_bytes(on.session->raw) + queued * size_of_delivery +
-            outbox_.disown(&on);
+  stuck_ +=
+      pn_session_outgoing_bytes(on.session->raw) + queued * size_of_delivery + outbox_.disown(&on);
   if (stuck_ <= stuck_limit) return;
   breach("amqp:resource-limit-exceeded", "links that end again and again with messages unread");
 }

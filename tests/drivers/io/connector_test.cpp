@@ -4,9 +4,8 @@
 #include "drivers/io/acceptor.hpp"
 #include "drivers/io/context.hpp"
 
-#include <catch2/catch.hpp>
-
 #include <boost/asio/error.hpp>
+#include <catch2/catch.hpp>
 
 #include <memory>
 #include <netinet/in.h>

@@ -171,7 +171,8 @@ TEST_CASE("A message that its session's window holds back lets those of other se
   CHECK(slow.unsent() == 0);
 }
 
-TEST_CASE("Messages held back go out in their order as the window opens, settled meanwhile or not") {
+TEST_CASE(
+    "Messages held back go out in their order as the window opens, settled meanwhile or not") {
   end client;
   const time_point now{std::chrono::hours(1)};
   client.start(now);
