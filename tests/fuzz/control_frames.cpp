@@ -3,9 +3,11 @@
 // first byte says in which pieces they come, which must make no difference; what was believed must
 // survive being rendered and read again. Also as addresses and lists of hosts.
 #include "wire/configuration_error.hpp"
+#include "wire/control/assign.hpp"
 #include "wire/control/direct.hpp"
 #include "wire/control/direct_address.hpp"
 #include "wire/control/frames.hpp"
+#include "wire/control/result_batch.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -99,12 +101,41 @@ void check_record(json::value from, reads<What> read, appends<What> append) {
   require(once == twice);
 }
 
+/// What is believed of a batch adds up, and gathered anew it comes to the same.
+void check_batch(json::value from) {
+  result_batch batch;
+  std::string why;
+  if (!read_result_batch(from, batch, why)) {
+    require(!why.empty());
+    return;
+  }
+  std::uint64_t ok = 0;
+  for (const batch_agent& agent : batch.agents) ok += agent.results.msgs_ok;
+  require(ok == batch.sum.msgs_ok && !batch.agents.empty());
+  json::reader reader;
+  json::value root;
+  result_gatherer gathered;
+  for (const batch_agent& agent : batch.agents) {
+    require(gathered.takes(agent.name, agent.own));
+    gathered.add(agent.name, agent.results, agent.own);
+  }
+  std::string args;
+  gathered.append_args(args, batch.details.answer);
+  require(!reader.parse(args, root));
+  result_batch back;
+  if (!read_result_batch(root, back, why)) return;  // error texts that were cut, say
+  require(back.agents.size() == batch.agents.size() && back.sum.msgs_ok == ok);
+}
+
 void check_records(json::value from) {
+  check_record<result_batch>(from, read_result_batch, append_result_batch);
+  check_batch(from);
   check_record<controller_hello>(from, read_controller_hello, append_controller_hello);
   check_record<process_hello>(from, read_process_hello, append_process_hello);
   check_record<process_list>(from, read_process_list, append_process_list);
   check_record<hold_answer>(from, read_hold_answer, append_hold_answer);
   check_record<start_request>(from, read_start_request, append_start_request);
+  check_record<assign_request>(from, read_assign_request, append_assign_request);
   check_record<started_notice>(from, read_started_notice, append_started_notice);
 }
 

@@ -83,12 +83,17 @@ void read_version(field_reader& fields, json::value from, int& out) {
   }
 }
 
+void read_agent_count(field_reader& fields, json::value from, std::string_view key,
+                      std::uint32_t& out) {
+  std::uint64_t count = 0;
+  fields.count(from, key, count);
+  if (count > process_agents_limit) fields.fail(key, " is more than there can be");
+  out = static_cast<std::uint32_t>(count);
+}
+
 void read_agents(field_reader& fields, json::value from, process_hello& out) {
   for (const agent_kind kind : agent_kinds) {
-    std::uint64_t count = 0;
-    fields.count(from, wire_name(kind), count);
-    if (count > process_agents_limit) fields.fail(wire_name(kind), " is more than there can be");
-    out.agents[static_cast<std::size_t>(kind)] = static_cast<std::uint32_t>(count);
+    read_agent_count(fields, from, wire_name(kind), out.agents[static_cast<std::size_t>(kind)]);
   }
 }
 
@@ -217,6 +222,10 @@ void append_controller_hello(std::string& out, const controller_hello& hello) {
   append_member(out, "controller", hello.controller);
   append_member(out, "host", hello.host);
   append_member(out, "pid", hello.pid);
+  if (hello.merged) {
+    begin_member(out, "merged");
+    out += "true";
+  }
   out += '}';
 }
 
@@ -226,6 +235,8 @@ bool read_controller_hello(json::value args, controller_hello& out, std::string&
   fields.text(args, "controller", name_limit, out.controller);
   fields.optional_text(args, "host", name_limit, out.host);
   fields.whole(args, "pid", 0, largest_count, out.pid);
+  out.merged = false;
+  fields.flag(args, "merged", out.merged);
   return fields.ok();
 }
 
@@ -245,6 +256,7 @@ void append_process_hello(std::string& out, const process_hello& hello) {
   }
   out += '}';
   append_member(out, "standby", hello.standby);
+  append_member(out, "capacity", hello.capacity);
   append_member(out, "topics", hello.topics);
   append_member(out, "site", hello.site);
   append_member(out, "topology", hello.topology);
@@ -263,10 +275,8 @@ bool read_process_hello(json::value result, process_hello& out, std::string& why
   fields.optional_text(result, "boot", boot_limit, out.boot);
   fields.whole(result, "pid", 0, largest_count, out.pid);
   read_agents(fields, result["agents"], out);
-  std::uint64_t standby = 0;
-  fields.count(result, "standby", standby);
-  if (standby > process_agents_limit) fields.fail("standby", " is more than there can be");
-  out.standby = static_cast<std::uint32_t>(standby);
+  read_agent_count(fields, result, "standby", out.standby);
+  read_agent_count(fields, result, "capacity", out.capacity);
   read_texts(fields, result, "topics", process_topics_limit, name_limit, out.topics);
   fields.optional_text(result, "site", name_limit, out.site);
   fields.optional_text(result, "topology", name_limit, out.topology);

@@ -76,6 +76,7 @@ struct controller_hello {
   std::string controller;  ///< its server name, as in reply_addr
   std::string host;
   std::int64_t pid = 0;
+  bool merged = false;  ///< results of several agents may come as one (result_batch.hpp)
 };
 void append_controller_hello(std::string& out, const controller_hello& hello);
 bool read_controller_hello(json::value args, controller_hello& out, std::string& why);
@@ -89,6 +90,7 @@ struct process_hello {
   std::int64_t pid = 0;
   std::array<std::uint32_t, agent_kinds.size()> agents{};  ///< by kind
   std::uint32_t standby = 0;                               ///< agents without a role
+  std::uint32_t capacity = 0;  ///< agents that assign may give a role at once; 0: it may not
   std::vector<std::string> topics;
   std::string site;
   std::string topology;

@@ -2,6 +2,7 @@
 #include "wire/control/results.hpp"
 
 #include "wire/control/field_reader.hpp"
+#include "wire/control/result_parts.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -129,20 +130,7 @@ void append_details(std::string& out, const result_details& details) {
     out += ", \"late\": " + std::to_string(details.load.late);
     out += ", \"dropped\": " + std::to_string(details.load.dropped) + '}';
   }
-  if (details.sent || details.received) out += ", \"ledger\": ";
-  if (details.sent) {
-    append_ledger(out, *details.sent);
-  } else if (details.received) {
-    append_ledger(out, *details.received);
-  }
-  if (details.arrivals) {
-    out += ", \"arrivals\": ";
-    append_arrivals(out, *details.arrivals);
-  }
-  if (details.audit) {
-    out += ", \"audit\": ";
-    append_audit(out, *details.audit);
-  }
+  append_own_parts(out, details);
   if (details.sites) details.sites->append_members(out += ", ");
   if (details.intervals) {
     out += ", \"intervals\": ";
@@ -207,29 +195,8 @@ bool read_latency(json::value from, latency_statistics& out, std::string& why) {
   return fields.ok();
 }
 
-bool read_errors(json::value from, results& out, std::string& why) {
-  out.errors.clear();
-  if (!from || from.is_null()) return true;
-  if (!from.is_object()) {
-    why = "results.errors is no object";
-    return false;
-  }
-  bool ok = true;
-  from.for_each_member([&](std::string_view text, json::value times) {
-    const auto number = times.integer();
-    if (!number || *number < 0 || *number > largest_count) {
-      ok = false;
-      return;
-    }
-    if (*number > 0) out.count_error(text, static_cast<std::uint64_t>(*number));
-  });
-  if (!ok) why = "results.errors has something else than counts";
-  return ok;
-}
-
-bool read_any_ledger(json::value from, result_details& out, std::string& why) {
+bool read_any_ledger(json::value from, ledger_room& room, result_details& out, std::string& why) {
   if (!from) return true;
-  ledger_room room{ledger_read_bytes};
   bool ok = false;
   if (from["client"]) {
     auto ledger = std::make_shared<client_ledger>();
@@ -304,10 +271,8 @@ bool read_details(json::value from, result_details& out, std::string& why) {
     why.insert(0, "results.ombt.");
     return false;
   }
-  if (!fields.ok() || !read_part(from, "arrivals", read_arrivals, out.arrivals, why) ||
-      !read_part(from, "audit", read_audit, out.audit, why)) {
-    return false;
-  }
+  ledger_room room{ledger_read_bytes};
+  if (!fields.ok() || !read_own_parts(from, room, out, why)) return false;
   if (from["sites"]) {
     auto sites = std::make_shared<site_counts>();
     if (!site_counts::read_members(from, *sites, why)) {
@@ -316,11 +281,53 @@ bool read_details(json::value from, result_details& out, std::string& why) {
     }
     out.sites = std::move(sites);
   }
-  return read_part(from, "intervals", interval_series::read_json, out.intervals, why) &&
-         read_any_ledger(from["ledger"], out, why);
+  return read_part(from, "intervals", interval_series::read_json, out.intervals, why);
 }
 
 }  // namespace
+
+void append_own_parts(std::string& out, const result_details& details) {
+  if (details.sent || details.received) out += ", \"ledger\": ";
+  if (details.sent) {
+    append_ledger(out, *details.sent);
+  } else if (details.received) {
+    append_ledger(out, *details.received);
+  }
+  if (details.arrivals) {
+    out += ", \"arrivals\": ";
+    append_arrivals(out, *details.arrivals);
+  }
+  if (details.audit) {
+    out += ", \"audit\": ";
+    append_audit(out, *details.audit);
+  }
+}
+
+bool read_own_parts(json::value from, ledger_room& room, result_details& out, std::string& why) {
+  return read_part(from, "arrivals", read_arrivals, out.arrivals, why) &&
+         read_part(from, "audit", read_audit, out.audit, why) &&
+         read_any_ledger(from["ledger"], room, out, why);
+}
+
+bool read_error_counts(json::value from, results& out, std::string& why) {
+  out.errors.clear();
+  if (!from || from.is_null()) return true;
+  if (!from.is_object()) {
+    why = "results.errors is no object";
+    return false;
+  }
+  bool ok = true;
+  from.for_each_member([&](std::string_view text, json::value times) {
+    const auto number = times.integer();
+    if (!number || *number < 0 || *number > largest_count) {
+      ok = false;
+      return;
+    }
+    if (*number > 0) out.count_error(text, static_cast<std::uint64_t>(*number));
+  });
+  if (!ok) why = "results.errors has something else than counts";
+  return ok;
+}
 
 std::string error_key(std::string_view text) {
   constexpr std::size_t id_length = 32;
@@ -473,7 +480,7 @@ bool read_results(json::value record, results& out, result_details& details, boo
   fields.count(record, "msgs_ok", out.msgs_ok);
   fields.count(record, "msgs_fail", out.msgs_fail);
   if (!fields.ok() || !read_latency(record["latency"], out.latency, why) ||
-      !read_errors(record["errors"], out, why)) {
+      !read_error_counts(record["errors"], out, why)) {
     return false;
   }
   if (const json::value extra = record["ombt"]) {

@@ -62,6 +62,7 @@ process_hello example_hello() {
   out.pid = 4711;
   out.agents = {50, 0, 7, 1};
   out.standby = 3;
+  out.capacity = 61;
   out.topics = {"a", "b \"c\""};
   out.site = "Lyon";
   out.topology = "lean";
@@ -266,6 +267,7 @@ TEST_CASE("a process's hello survives the wire") {
   CHECK(out.pid == hello.pid);
   CHECK(out.agents == hello.agents);
   CHECK(out.standby == hello.standby);
+  CHECK(out.capacity == hello.capacity);
   CHECK(out.topics == hello.topics);
   CHECK(out.site == hello.site);
   CHECK(out.topology == hello.topology);
@@ -296,6 +298,9 @@ TEST_CASE("of a process's hello nothing is believed beyond its bounds") {
   CHECK(complaint(read, text, "\"Listener\"", "\"Watcher\"").empty());
   CHECK(complaint(read, text, "\"standby\": 3", "\"standby\": 4294967296") ==
         "standby is more than there can be");
+  CHECK(complaint(read, text, "\"capacity\": 61", "\"capacity\": 1000001") ==
+        "capacity is more than there can be");
+  CHECK(complaint(read, text, "\"capacity\": 61", "\"other\": 61").empty());
   CHECK(complaint(read, text, "[\"a\"", "[1") == "topics has one that is no string");
   CHECK(complaint(read, text, "[\"a\"", "[\"\"") == "topics has one that is empty");
   CHECK(complaint(read, text, "[\"prepare\", \"start\"]", "{}") == "capabilities is no list");
