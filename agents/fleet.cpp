@@ -4,21 +4,12 @@
 #include "wire/configuration_error.hpp"
 #include "wire/oslo/transport_url.hpp"
 
-#include "agents/control/control_plane.hpp"
-#include "agents/control/idle_watch.hpp"
 #include "agents/control/local_path.hpp"
 #include "agents/figures_sum.hpp"
+#include "agents/fleet_impl.hpp"
 #include "agents/load/random.hpp"
-#include "agents/worker.hpp"
 
 #include <algorithm>
-#include <array>
-#include <atomic>
-#include <condition_variable>
-#include <mutex>
-#include <optional>
-#include <set>
-#include <thread>
 #include <utility>
 
 namespace ombt::agents {
@@ -31,13 +22,7 @@ namespace {
 /// What the ledgers of a process's receivers may take.
 constexpr std::size_t ledger_bytes = std::size_t{512} << 20;
 
-/// How long agents have to close their links: a broker takes about a millisecond for each.
-drivers::duration close_limit_for(std::size_t agents) {
-  return std::min<drivers::duration>(
-      std::chrono::seconds{5} + std::chrono::milliseconds{4} * static_cast<std::int64_t>(agents),
-      std::chrono::seconds{60});
-}
-/// And control after them.
+/// What control has to leave, after the agents.
 constexpr drivers::duration control_close_limit = std::chrono::seconds{2};
 /// How long threads have to say what their agents wait for.
 constexpr drivers::duration answer_limit = std::chrono::milliseconds{300};
@@ -56,131 +41,43 @@ std::string silence_of(const std::shared_ptr<const drivers::transport_settings>&
   return bus->messaging.url.masked() + " has not answered";
 }
 
-/// One I/O thread.
-struct io_thread {
-  drivers::loop loop;
-  std::unique_ptr<worker> agents;
-  std::thread thread;
-};
-
 }  // namespace
 
-class fleet::impl final : public worker_events, public agent_host, public drivers::timer_target {
- public:
-  impl(fleet_plan plan, transport_factory make_transport, port_factory join);
-  ~impl();
-
-  const fleet_plan& plan() const noexcept { return plan_; }
-  void on_note(std::function<void(const std::string&)> note) { note_ = std::move(note); }
-  void start(bool handle_signals);
-  bool wait_ready(const std::function<void(std::size_t)>& told);
-  bool wait();
-  void stop();
-  /// Stops and waits for the threads. To be called before the destructor, which they must not meet.
-  void end_threads();
-  std::string failure() const;
-  std::string control_trouble() const;
-  std::string counted() const;
-  std::string lost_output() const;
-  void figures(std::function<void(const control::process_figures&)> done);
-  /// Has all agents of the kind asked, by way of the coordinator of each topic.
-  std::vector<agent_report> gather(
-      agent_kind kind,
-      const std::function<void(coordinator& topic, std::shared_ptr<answer_path>)>& ask);
-
- private:
-  enum class state : std::uint8_t { made, starting, ready, stopping, stopped };
-
-  // worker_events, on any I/O thread: each is posted to the first loop.
-  void agent_ready(std::uint32_t number) override;
-  void agent_failed(std::uint32_t number, std::string why) override;
-  void run_done(agent_kind kind, std::uint32_t number, report figures) override;
-  void collected(std::uint64_t ticket, std::uint32_t number, report figures) override;
-
-  // agent_host, on the first loop.
-  std::vector<std::string> names(addressee of) const override;
-  std::size_t count(addressee of) const override;
-  void start_run(addressee of, std::shared_ptr<const test_plan> plan) override;
-  void cancel_run(addressee of) override;
-  void collect(addressee from, const std::string& controller, std::uint64_t ticket) override;
-  void leave(addressee who) override;
-  void carrier_ready() override;
-  void carrier_failed(std::string why) override;
-  void on_timer(std::uint64_t which) override;
-
-  enum timer : std::uint64_t {
-    ready_deadline,
-    ready_grace,
-    stop_deadline,
-    controller_check,
-    look,
-  };
-
-  drivers::loop& first() noexcept { return threads_.front()->loop; }
-  /// Runs work(worker) on every I/O thread.
-  template <class Work>
-  void everywhere(Work work);
-  bool has(addressee who) const { return !plan_.group(who).agents.empty() && !left_.contains(who); }
-  void check_controllers_later();
-  void make_agents();
-  void one_ready();
-  void fail(const std::string& why);
-  void begin_stop();
-  void agents_stopped(const control::link_counts& links);
-  void all_stopped();
-  void note_control_trouble();
-  std::string control_name() const { return plan_.port ? "control" : "the control bus"; }
-  void look_at_the_buses();
-  void look_at(const char* bus, const std::string& trouble, bool& lost);
-  void change_state(state to);
-
-  const fleet_plan plan_;
-  const transport_factory make_transport_;
-  const port_factory join_;
-  const drivers::duration close_limit_ = close_limit_for(plan_.agents.size());
-  worker_settings settings_;
-  std::vector<std::unique_ptr<io_thread>> threads_;
-  control_plane control_{*this, plan_};
-  const output_files files_{plan_.options.output, plan_.agents.size()};
-
-  // On the first loop.
-  std::set<addressee> left_;
-  std::size_t ready_wanted_ = 0;
-  std::size_t closing_ = 0;
-  std::array<drivers::loop::timer_id, 5> timers_{};  ///< 0: not set
-  std::function<void(const std::string&)> note_;
-  bool bus_lost_ = false;
-  bool control_lost_ = false;
-  std::optional<idle_watch> idle_;
-
-  // Shared with the caller's thread.
-  std::atomic<std::size_t> ready_agents_ = 0;
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  state state_ = state::made;
-  bool was_ready_ = false;
-  std::string failure_;
-  std::string control_trouble_;
-  control::link_counts links_;  ///< of the agents that have closed
-};
+drivers::duration close_limit_for(std::size_t agents) {
+  return std::min<drivers::duration>(
+      std::chrono::seconds{5} + std::chrono::milliseconds{4} * static_cast<std::int64_t>(agents),
+      std::chrono::seconds{60});
+}
 
 fleet::impl::impl(fleet_plan plan, transport_factory make_transport, port_factory join)
-    : plan_(std::move(plan)), make_transport_(std::move(make_transport)), join_(std::move(join)) {
-  {
-    // Drivers refuse what they cannot honour when a transport is made.
-    drivers::loop trial;
-    make_transport_(trial, plan_.bus);
-    if (plan_.control_bus) make_transport_(trial, plan_.control_bus);
-  }
-  settings_.ledger_bytes = ledger_bytes / plan_.threads();
-  settings_.figures = !plan_.options.metrics.empty();
-  settings_.make_transport = [this](drivers::loop& loop) {
-    return make_transport_(loop, plan_.bus);
+    : plan_(std::move(plan)),
+      make_transport_(std::move(make_transport)),
+      join_(std::move(join)),
+      close_limit_(close_limit_for(plan_.agents.size())) {
+  // Drivers refuse what they cannot honour when a transport is made.
+  drivers::loop trial;
+  make_transport_(trial, plan_.bus);
+  if (plan_.control_bus) make_transport_(trial, plan_.control_bus);
+  if (plan_.options.standby == 0) return;
+  control_.on_assign(
+      [this](const control::assign_request& asked, std::function<void(std::string)> done) {
+        assign(asked, std::move(done));
+      },
+      [this] { begin_stop(); });
+}
+
+std::shared_ptr<const worker_settings> fleet::impl::settings_of(const fleet_plan& roles) {
+  auto out = std::make_shared<worker_settings>();
+  out->ledger_bytes = ledger_bytes / plan_.threads();
+  out->figures = !plan_.options.metrics.empty();
+  out->make_transport = [this, bus = roles.bus](drivers::loop& loop) {
+    return make_transport_(loop, bus);
   };
-  settings_.timeout = plan_.timeout;
-  for (const std::string& topic : plan_.topics) {
-    settings_.topics.push_back(test_places_of(plan_, topic));
+  out->timeout = plan_.timeout;
+  for (const std::string& topic : roles.topics) {
+    out->topics.push_back(test_places_of(roles, topic));
   }
+  return out;
 }
 
 void fleet::impl::end_threads() {
@@ -196,27 +93,36 @@ fleet::impl::~impl() {
   for (const auto& t : threads_) t->agents.reset();
 }
 
-void fleet::impl::make_agents() {
+void fleet::impl::make_threads() {
+  const auto settings = settings_of(plan_);
   for (std::size_t i = 0; i < plan_.threads(); ++i) {
-    auto& made = threads_.emplace_back(std::make_unique<io_thread>());
-    made->agents =
-        std::make_unique<worker>(made->loop, settings_, *this, static_cast<std::uint32_t>(i));
+    io_thread& made = *threads_.emplace_back(std::make_unique<io_thread>());
+    made.number = static_cast<std::uint32_t>(i);
+    make_agents(made, plan_, settings);
   }
+}
+
+void fleet::impl::make_agents(io_thread& on, const fleet_plan& roles,
+                              const std::shared_ptr<const worker_settings>& settings) {
+  on.agents.reset();  // it has had the settings before
+  on.settings = settings;
+  on.agents = std::make_unique<worker>(on.loop, *settings, *this, on.number);
   std::array<std::size_t, control::agent_kinds.size()> total{};
   std::array<std::size_t, control::agent_kinds.size()> place{};
-  for (const agent_description& agent : plan_.agents) ++total[static_cast<std::size_t>(agent.kind)];
-  for (std::size_t i = 0; i < plan_.agents.size(); ++i) {
-    const agent_description& agent = plan_.agents[i];
+  for (const agent_description& agent : roles.agents) ++total[static_cast<std::size_t>(agent.kind)];
+  for (std::size_t i = 0; i < roles.agents.size(); ++i) {
+    const agent_description& agent = roles.agents[i];
     const auto kind = static_cast<std::size_t>(agent.kind);
-    const double phase =
-        phase_of(plan_.group({agent.kind}).control_name, place[kind]++, total[kind]);
-    threads_[plan_.thread_of(i)]->agents->add(agent, static_cast<std::uint32_t>(i), files_.of(i),
-                                              !files_.own() && plan_.agents.size() > 1, phase);
+    const std::size_t among_kind = place[kind]++;
+    if (roles.thread_of(i) != on.number) continue;
+    const double phase = phase_of(roles.group({agent.kind}).control_name, among_kind, total[kind]);
+    on.agents->add(agent, static_cast<std::uint32_t>(i), files_.of(i),
+                   !files_.own() && roles.agents.size() > 1, phase);
   }
 }
 
 void fleet::impl::start(bool handle_signals) {
-  make_agents();
+  make_threads();
   control_.connect(
       first(), [this] { return make_transport_(first(), plan_.control_bus); }, join_);
   ready_wanted_ = plan_.agents.size() + control_.carriers();
@@ -230,13 +136,6 @@ void fleet::impl::start(bool handle_signals) {
   everywhere([](worker& w) { w.start(); });
   for (const auto& t : threads_) {
     t->thread = std::thread([&loop = t->loop] { loop.run(); });
-  }
-}
-
-template <class Work>
-void fleet::impl::everywhere(Work work) {
-  for (const auto& t : threads_) {
-    t->loop.post([&agents = *t->agents, work] { work(agents); });
   }
 }
 
@@ -288,7 +187,9 @@ std::string fleet::impl::lost_output() const { return files_.trouble(); }
 
 void fleet::impl::figures(std::function<void(const control::process_figures&)> done) {
   const auto sum = std::make_shared<figures_sum>(threads_.size(), std::move(done));
-  everywhere([sum](worker& w) { sum->add(w.figures()); });
+  for (const auto& t : threads_) {
+    t->loop.post([&thread = *t, sum] { sum->add(thread.figures()); });
+  }
 }
 
 void fleet::impl::agent_ready(std::uint32_t) {
@@ -298,14 +199,17 @@ void fleet::impl::agent_ready(std::uint32_t) {
 
 void fleet::impl::agent_failed(std::uint32_t number, std::string why) {
   first().post([this, number, why = std::move(why)] {
-    const agent_description& agent = plan_.agents[number];
-    fail(std::string(words(agent.kind)) + ' ' + agent.name + ": " + why);
+    if (change_ == change::closing) return;
+    const agent_description& agent = roles_->agents[number];
+    const std::string whose = std::string(words(agent.kind)) + ' ' + agent.name + ": " + why;
+    change_ == change::making ? change_failed(whose) : fail(whose);
   });
 }
 
 void fleet::impl::run_done(agent_kind kind, std::uint32_t number, report figures) {
   first().post([this, kind, number, held = std::make_shared<report>(std::move(figures))] {
-    const agent_description& agent = plan_.agents[number];
+    if (change_ != change::none) return;
+    const agent_description& agent = roles_->agents[number];
     control_.commands(agent.topic).run_done(kind, agent.name, std::move(*held));
     note_control_trouble();
   });
@@ -313,7 +217,8 @@ void fleet::impl::run_done(agent_kind kind, std::uint32_t number, report figures
 
 void fleet::impl::collected(std::uint64_t ticket, std::uint32_t number, report figures) {
   first().post([this, ticket, number, held = std::make_shared<report>(std::move(figures))] {
-    const agent_description& agent = plan_.agents[number];
+    if (change_ != change::none) return;
+    const agent_description& agent = roles_->agents[number];
     control_.commands(agent.topic).collected(ticket, agent.name, std::move(*held));
   });
 }
@@ -321,14 +226,14 @@ void fleet::impl::collected(std::uint64_t ticket, std::uint32_t number, report f
 std::vector<std::string> fleet::impl::names(addressee of) const {
   std::vector<std::string> found;
   if (!has(of)) return found;
-  for (const std::uint32_t number : plan_.group(of).agents) {
-    found.push_back(plan_.agents[number].name);
+  for (const std::uint32_t number : roles_->group(of).agents) {
+    found.push_back(roles_->agents[number].name);
   }
   return found;
 }
 
 std::size_t fleet::impl::count(addressee of) const {
-  return has(of) ? plan_.group(of).agents.size() : 0;
+  return has(of) ? roles_->group(of).agents.size() : 0;
 }
 
 void fleet::impl::start_run(addressee of, std::shared_ptr<const test_plan> plan) {
@@ -353,7 +258,7 @@ void fleet::impl::leave(addressee who) {
   if (!has(who)) return;
   left_.insert(who);
   everywhere([who, limit = close_limit_](worker& w) { w.leave(who, limit); });
-  const auto groups = std::count_if(plan_.groups.begin(), plan_.groups.end(),
+  const auto groups = std::count_if(roles_->groups.begin(), roles_->groups.end(),
                                     [](const agent_group& g) { return !g.agents.empty(); });
   if (left_.size() == static_cast<std::size_t>(groups)) begin_stop();
 }
@@ -363,7 +268,9 @@ void fleet::impl::carrier_ready() { one_ready(); }
 void fleet::impl::carrier_failed(std::string why) { fail(control_name() + ": " + why); }
 
 void fleet::impl::one_ready() {
-  if (--ready_wanted_ > 0 || state_ != state::starting) return;
+  if (change_ == change::closing || --ready_wanted_ > 0) return;
+  if (change_ == change::making) return end_change();
+  if (state_ != state::starting) return;
   first().cancel_timer(timers_[ready_deadline]);
   if (const auto limit = plan_.options.idle_exit; limit && control_.carriers() > 0) {
     idle_.emplace(
@@ -386,14 +293,15 @@ void fleet::impl::on_timer(std::uint64_t which) {
     return;
   }
   if (which == look) return look_at_the_buses();
-  if (state_ != state::starting) return;
+  if (state_ != state::starting && change_ != change::making) return;
   if (which == ready_deadline) {
     // The agents say what they wait for; should they all be ready, it is the control bus.
-    everywhere([why = silence_of(plan_.bus)](worker& w) { w.fail_unready(why); });
+    everywhere([why = silence_of(roles_->bus)](worker& w) { w.fail_unready(why); });
     timers_[ready_grace] =
         first().start_timer(drivers::steady_clock::now() + answer_limit, *this, ready_grace);
     return;
   }
+  if (change_ == change::making) return change_failed(silence_of(roles_->bus));
   std::string why = silence_of(plan_.control_bus);
   if (std::string trouble = control_.last_trouble(); !trouble.empty()) why = std::move(trouble);
   fail(control_name() + ": not ready in time: " + why);
@@ -405,7 +313,7 @@ void fleet::impl::look_at_the_buses() {
   const std::string agents = threads_.front()->agents->trouble();
   const std::string control = control_.deaf_because();
   if (plan_.control_bus &&
-      plan_.control_bus->messaging.url.masked() != plan_.bus->messaging.url.masked()) {
+      plan_.control_bus->messaging.url.masked() != roles_->bus->messaging.url.masked()) {
     look_at("the bus", agents, bus_lost_);
     look_at("the control bus", control, control_lost_);
   } else {
@@ -435,14 +343,18 @@ void fleet::impl::begin_stop() {
   if (state_ >= state::stopping) return;
   note_control_trouble();
   change_state(state::stopping);
+  drop_changes();
   timers_[stop_deadline] = first().start_timer(
       drivers::steady_clock::now() + close_limit_ + control_close_limit + stop_patience, *this,
       stop_deadline);
   closing_ = threads_.size();
-  everywhere([this](worker& w) {
-    w.stop(close_limit_,
-           [this, &w] { first().post([this, links = w.links()] { agents_stopped(links); }); });
-  });
+  for (const auto& t : threads_) {
+    t->loop.post([this, &thread = *t, limit = close_limit_] {
+      thread.agents->stop(limit, [this, &thread] {
+        first().post([this, links = thread.links()] { agents_stopped(links); });
+      });
+    });
+  }
 }
 
 void fleet::impl::agents_stopped(const control::link_counts& links) {

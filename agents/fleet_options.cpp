@@ -72,7 +72,7 @@ void check_name(const char* what, const std::string& text) {
 void check_site(const fleet_options& options) {
   const std::string& site = options.site;
   if (site.empty()) return;
-  if (options.rpc_clients + options.rpc_servers == 0) {
+  if (options.rpc_clients + options.rpc_servers + options.standby == 0) {
     throw configuration_error("--site is for RPC clients and servers, and none was asked for");
   }
   check_name("--site", site);
@@ -156,32 +156,41 @@ std::vector<std::string> read_bind_addresses(const std::string& text) {
   return out;
 }
 
-void name_agents(fleet_plan& plan) {
-  const fleet_options& options = plan.options;
-  int total = 0;
-  for (const agent_kind kind : start_order) total += count_of(options, kind);
-  const std::size_t topics = plan.topics.size();
-  plan.groups.resize(topics * control::agent_kinds.size());
-  std::uint32_t number = 0;
+/// The agents that the options ask for, each kind spread over the topics.
+std::vector<agent_role> roles_of(const fleet_options& options, std::size_t topics) {
+  std::vector<agent_role> out;
   for (const agent_kind kind : start_order) {
     const int count = count_of(options, kind);
-    for (int i = 0; i < count; ++i, ++number) {
-      const auto topic = static_cast<std::uint32_t>(static_cast<std::size_t>(i) % topics);
-      agent_group& group = plan.groups[fleet_plan::place_of({kind, topic})];
-      if (group.agents.empty()) {
-        const oslo::hex_id id = oslo::make_hex_id();
-        group.control_name = options.name.empty()
-                                 ? control::agent_name(plan.topics[topic], kind, plan.host,
-                                                       ::getpid(), oslo::view(id))
-                                 : options.name;
-      }
-      const bool alone = control::share_of(topic, topics, count) == 1;
-      const bool numbered = options.name.empty() ? !alone : total > 1;
-      const std::string& base = group.control_name;
-      plan.agents.push_back({kind, numbered ? base + '-' + std::to_string(number) : base, topic});
-      group.agents.push_back(number);
-      if (alone) group.control_name = plan.agents.back().name;
+    for (int i = 0; i < count; ++i) {
+      out.push_back({kind, static_cast<std::uint32_t>(static_cast<std::size_t>(i) % topics)});
     }
+  }
+  return out;
+}
+
+void name_agents(fleet_plan& plan, const std::vector<agent_role>& roles) {
+  const fleet_options& options = plan.options;
+  plan.groups.assign(plan.topics.size() * control::agent_kinds.size(), {});
+  plan.agents.clear();
+  for (std::uint32_t number = 0; number < roles.size(); ++number) {
+    plan.groups[fleet_plan::place_of({roles[number].kind, roles[number].topic})].agents.push_back(
+        number);
+  }
+  for (const auto& [kind, topic] : roles) {
+    agent_group& group = plan.groups[fleet_plan::place_of({kind, topic})];
+    const std::size_t number = plan.agents.size();
+    if (number == group.agents.front()) {
+      const oslo::hex_id id = oslo::make_hex_id();
+      group.control_name =
+          options.name.empty()
+              ? control::agent_name(plan.topics[topic], kind, plan.host, ::getpid(), oslo::view(id))
+              : options.name;
+    }
+    const bool alone = group.agents.size() == 1;
+    const bool numbered = options.name.empty() ? !alone : roles.size() > 1;
+    const std::string& base = group.control_name;
+    plan.agents.push_back({kind, numbered ? base + '-' + std::to_string(number) : base, topic});
+    if (alone) group.control_name = plan.agents.back().name;
   }
   // The longest name on the bus is "<control topic>.<agent>".
   for (const agent_description& agent : plan.agents) {
@@ -247,14 +256,46 @@ void check_channels(const fleet_plan& plan) {
                             " would do, or more threads");
 }
 
+/// What only standby agents have, and what only others.
+void check_standby(const fleet_options& options) {
+  check_range("--standby", options.standby, 0, most_agents);
+  if (options.standby == 0) {
+    if (options.max_agents) throw configuration_error("--max-agents is for --standby agents");
+    if (!options.allowed_urls.empty()) {
+      throw configuration_error("--allow-url is for --standby agents");
+    }
+    return;
+  }
+  if (options.rpc_clients + options.rpc_servers + options.listeners + options.notifiers > 0) {
+    throw configuration_error(
+        "--standby agents get their roles from ombt-controller assign: start others in a process "
+        "of their own");
+  }
+  if (options.topics) {
+    throw configuration_error(
+        "--topics: ombt-controller assign says which topics --standby agents are in");
+  }
+  if (options.max_agents) check_range("--max-agents", *options.max_agents, 1, most_agents);
+}
+
 }  // namespace
 
 drivers::duration seconds_of(double seconds) {
   return std::chrono::duration_cast<drivers::duration>(std::chrono::duration<double>(seconds));
 }
 
+std::size_t fleet_plan::capacity() const noexcept {
+  return static_cast<std::size_t>(
+      std::min(options.standby, options.max_agents.value_or(options.standby)));
+}
+
 std::size_t fleet_plan::threads() const noexcept {
-  return std::min(static_cast<std::size_t>(options.threads), agents.size());
+  return std::min(static_cast<std::size_t>(options.threads), std::max(agents.size(), capacity()));
+}
+
+void give_roles(fleet_plan& plan, const std::vector<agent_role>& roles) {
+  name_agents(plan, roles);
+  check_channels(plan);
 }
 
 std::size_t most_channels_of_a_thread(const fleet_plan& plan) {
@@ -326,13 +367,16 @@ fleet_plan make_fleet_plan(fleet_options options) {
   check_range("--threads", options.threads, 1, most_threads);
   if (options.timeout) check_range("--timeout", *options.timeout, 0.001, 1e6, "seconds");
   check_range("--body-limit", static_cast<double>(options.body_limit), 65'536, 1 << 30, "bytes");
-  if (options.rpc_clients + options.rpc_servers + options.listeners + options.notifiers == 0) {
+  check_standby(options);
+  const bool standby = options.standby > 0;
+  if (!standby &&
+      options.rpc_clients + options.rpc_servers + options.listeners + options.notifiers == 0) {
     throw configuration_error("no agents asked for");
   }
-  if (options.rpc_servers == 0 && !options.service_time.empty()) {
+  if (!standby && options.rpc_servers == 0 && !options.service_time.empty()) {
     throw configuration_error("--service-time is for RPC servers, and none was asked for");
   }
-  if (options.listeners == 0 && !options.pool.empty()) {
+  if (!standby && options.listeners == 0 && !options.pool.empty()) {
     throw configuration_error("--pool is for listeners, and none was asked for");
   }
   if (options.max_rate) check_range("--max-rate", *options.max_rate, 0.001, 1e9, "messages/s");
@@ -362,17 +406,28 @@ fleet_plan make_fleet_plan(fleet_options options) {
   plan.bus =
       settings_for(file, options.url, topology, read_bind_addresses(options.bind_address), options);
   if (options.control) plan_control(plan, file, options);
+  if (standby && !plan.port) {
+    throw configuration_error(
+        "--standby needs direct control (--listen PORT, or --control tcp://:PORT or unix:/PATH): "
+        "over a bus nobody could ask for agents without a role");
+  }
   bool own = false;
   output_path(options.output, 0, own);
+  plan.file = std::move(file);
   plan.options = std::move(options);
+  if (standby) return plan;
   plan.topics = std::move(topics);
-  name_agents(plan);
-  check_channels(plan);
+  give_roles(plan, roles_of(plan.options, plan.topics.size()));
   return plan;
 }
 
 std::vector<std::string> fleet_plan::ready_lines() const {
   std::vector<std::string> lines;
+  if (options.standby > 0) {
+    lines.push_back(options.standby == 1
+                        ? "1 standby agent is ready"
+                        : std::to_string(options.standby) + " standby agents are ready");
+  }
   for (const agent_description& agent : agents) {
     lines.push_back(std::string(words(agent.kind)) + ' ' + agent.name + " is ready");
   }

@@ -23,8 +23,8 @@
 namespace ombt::agents {
 
 inline constexpr std::string_view default_url = "rabbit://localhost:5672";
-/// --control, where nothing says it.
-inline constexpr std::string_view default_control = "bus";
+/// --control, where nothing says it: controllers reach all processes of the machine at one port.
+inline constexpr std::string_view default_control = "tcp://:5700";
 inline constexpr int most_agents = 100'000;  ///< of a kind in one process
 inline constexpr int most_threads = 256;
 inline constexpr double usual_timeout = 60;  ///< seconds
@@ -37,6 +37,9 @@ struct fleet_options {
   int rpc_servers = 0;
   int listeners = 0;
   int notifiers = 0;
+  int standby = 0;  ///< agents that get their roles by assign (agents/roles.hpp), and no others
+  std::optional<int> max_agents;          ///< of these, that may have a role at once
+  std::vector<std::string> allowed_urls;  ///< patterns of buses that they may be assigned to
   std::string topic{wire::control::usual_topic};
   /// Spreads the agents over "<topic>-0" to "<topic>-<n - 1>": agent i of a kind is in topic i
   /// modulo n. None: all are in `topic`.
@@ -76,6 +79,12 @@ struct agent_description {
   std::uint32_t topic = 0;  ///< its place among the plan's
 };
 
+/// What an agent is: its kind, and its topic.
+struct agent_role {
+  wire::control::agent_kind kind = wire::control::agent_kind::rpc_client;
+  std::uint32_t topic = 0;  ///< its place among the plan's
+};
+
 /// Whom a command is for: the agents of a kind, in one of the process's topics.
 struct addressee {
   wire::control::agent_kind kind = wire::control::agent_kind::rpc_client;
@@ -93,6 +102,7 @@ struct agent_group {
 /// The options, read and checked: what a fleet needs to start.
 struct fleet_plan {
   fleet_options options;
+  wire::oslo::options_file file;  ///< of options.oslo_config
   std::shared_ptr<const drivers::transport_settings> bus;
   /// Of control; neither without control.
   std::shared_ptr<const drivers::transport_settings> control_bus;
@@ -102,7 +112,7 @@ struct fleet_plan {
   drivers::duration timeout{};            ///< of an operation
   drivers::duration ready_within{};       ///< until all agents are ready
   std::vector<agent_description> agents;  ///< servers first; an agent's number is its place here
-  std::vector<std::string> topics;        ///< one at least
+  std::vector<std::string> topics;        ///< one at least, but for standby agents
   std::vector<agent_group> groups;        ///< of each kind in each topic, see group()
 
   const agent_group& group(addressee who) const { return groups[place_of(who)]; }
@@ -110,9 +120,11 @@ struct fleet_plan {
     return who.topic * wire::control::agent_kinds.size() + static_cast<std::size_t>(who.kind);
   }
 
-  /// "RPC server NAME is ready", one an agent.
+  /// Standby agents that may have a role at once; 0: there are none.
+  std::size_t capacity() const noexcept;
+  /// "RPC server NAME is ready", one an agent; or of standby agents one for all.
   std::vector<std::string> ready_lines() const;
-  /// I/O threads that have agents: no more than there are agents.
+  /// I/O threads that have agents, or may: no more than there are agents.
   std::size_t threads() const noexcept;
   /// The thread of an agent: in turn, so that every thread has its share of each kind.
   std::size_t thread_of(std::size_t number) const noexcept { return number % threads(); }
@@ -138,6 +150,10 @@ void check_ports(const fleet_plan& plan);
 std::size_t control_connections(const fleet_plan& plan);
 /// Addresses on the control bus that share a connection; each is a channel, or a session.
 inline constexpr std::size_t most_control_addresses = 1'000;
+
+/// Names the agents of a plan that has its topics and bus, one a role, in this order. Throws
+/// configuration_error for names that are too long, and too many agents for topology shared:N.
+void give_roles(fleet_plan& plan, const std::vector<agent_role>& roles);
 
 /// Checks everything that can be checked without a bus, and names the agents; for direct control
 /// the folder of its socket is made, and the usual token where there is none. Agents are

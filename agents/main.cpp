@@ -24,17 +24,19 @@ constexpr const char* examples =
     "    ombt-agent --url rabbit://localhost --rpc-server 1 --rpc-client 10\n"
     "  The same in the background; the command returns when all are ready:\n"
     "    ombt-agent --url rabbit://localhost --rpc-server 1 --rpc-client 10 --daemon\n"
-    "  Then, from anywhere that reaches the bus:\n"
-    "    ombt-controller --url rabbit://localhost rpc-call --calls 1000\n"
-    "    ombt-controller --url rabbit://localhost shutdown\n"
-    "  A thousand clients with one connection each on four I/O threads, their control\n"
-    "  traffic on another bus:\n"
-    "    ombt-agent --url rabbit://bus:5672 --control rabbit://other:5672 \\\n"
-    "      --rpc-client 1000 --topology lean --threads 4\n"
-    "  Control without any bus: controllers come to port 5700, which all agents of a\n"
-    "  user on a machine share, or to another one, for a second test bed:\n"
-    "    ombt-agent --control tcp://:5700 --url rabbit://bus --rpc-client 50 --daemon\n"
+    "  Then, on the same machine, or with --hosts from another one:\n"
+    "    ombt-controller rpc-call --calls 1000\n"
+    "    ombt-controller shutdown\n"
+    "  A thousand clients with one connection each on four I/O threads:\n"
+    "    ombt-agent --url rabbit://bus --rpc-client 1000 --topology lean \\\n"
+    "      --threads 4\n"
+    "  Controllers come to port 5700, which all agents of a user on a machine share.\n"
+    "  A second test bed has another one:\n"
     "    ombt-agent --listen 5800 --url rabbit://bus --rpc-client 50 --daemon\n"
+    "  Controllers over the bus under test, as ombt's do, or over another bus:\n"
+    "    ombt-agent --control bus --url rabbit://bus --rpc-client 50 --daemon\n"
+    "    ombt-agent --control rabbit://other --url rabbit://bus --rpc-client 50 \\\n"
+    "      --daemon\n"
     "  For a batch system: gone by themselves 10 minutes after the last controller,\n"
     "  and never asked for more than 1,000 messages/s of at most 64 KiB:\n"
     "    ombt-agent --rpc-client 50 --idle-exit 600 --max-rate 1000 \\\n"
@@ -42,12 +44,18 @@ constexpr const char* examples =
     "  Ten topics with a server and two clients each, in one process:\n"
     "    ombt-agent --topics 10 --rpc-server 10 --rpc-client 20 --daemon\n"
     "    ombt-controller --topics 10 rpc-call --calls 1000\n"
+    "  One launch for many tests: agents without a role, which ombt-controller assign\n"
+    "  makes clients and servers, and then others, on this bus or one of the lab:\n"
+    "    ombt-agent --standby 200 --url amqp://bus --threads 2 \\\n"
+    "      --max-agents 150 --allow-url 'amqp://lab-*' --daemon\n"
+    "    ombt-controller assign --rpc-clients 100 --rpc-servers 2\n"
+    "    ombt-controller rpc-call --calls 1000\n"
     "  Servers that take 5 ms on average for each request, and a file of every\n"
     "  message a server:\n"
     "    ombt-agent --rpc-server 4 --service-time exp:5ms --output 'server-%n.jsonl'\n"
     "\n"
-    "Direct control (tcp://, unix:, --listen) needs no bus. On the same machine only\n"
-    "processes of the same user get through, over a socket in a folder of the user's\n"
+    "Control without a bus: on the same machine only processes of the same user get\n"
+    "through, over a socket in a folder of the user's\n"
     "(OMBT_RUNTIME_DIR, else /tmp/ombt-UID); over TCP whoever has the same token:\n"
     "--token-file, else OMBT_TOKEN_FILE, else ~/.config/ombt/token, which is made on\n"
     "first use.\n"
@@ -70,6 +78,10 @@ int main(int argc, char** argv) {
   app.add_option("--rpc-client", options.rpc_clients, "RPC clients to run")->type_name("N");
   app.add_option("--listener", options.listeners, "notification listeners to run")->type_name("N");
   app.add_option("--notifier", options.notifiers, "notifiers to run")->type_name("N");
+  app.add_option("--standby", options.standby,
+                 "agents without a role, in place of those above: a controller's assign gives them "
+                 "kinds, topics and a bus, and other ones later; by direct control only")
+      ->type_name("N");
   app.add_option(
          "--url", options.url,
          "bus under test, as oslo.messaging writes it: rabbit://user:password@host:port/vhost "
@@ -154,6 +166,16 @@ int main(int argc, char** argv) {
                  "refuse runs with a larger payload, in bytes or as 64K (default: no limit)")
       ->type_name("SIZE")
       ->transform(CLI::AsSizeValue(false).description(""));
+  app.add_option("--max-agents", options.max_agents,
+                 "refuse to give more than N standby agents a role at once (default: all of them)")
+      ->type_name("N");
+  app.add_option("--allow-url", options.allowed_urls,
+                 "standby agents may also be assigned to buses whose URL, without user and "
+                 "password, is so: * stands for any characters, ? for one; may be repeated "
+                 "(default: the bus of --url alone)")
+      ->type_name("PATTERN")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   app.add_option("--idle-exit", options.idle_exit,
                  "leave, with status 0, when no controller was there for so many seconds (default: "
                  "stay)")
@@ -170,9 +192,15 @@ int main(int argc, char** argv) {
   ombt::tools::mask_command_line(argc, argv);
   if (options.topics && app.count("--topic") == 0) options.topic = ombt::wire::control::usual_stem;
   if (options.rpc_servers == 0 && options.rpc_clients == 0 && options.listeners == 0 &&
-      options.notifiers == 0) {
+      options.notifiers == 0 && options.standby == 0) {
     return ombt::tools::refuse_command_line(
-        app, "no agents asked for: give --rpc-server, --rpc-client, --listener or --notifier");
+        app,
+        "no agents asked for: give --rpc-server, --rpc-client, --listener, --notifier or "
+        "--standby");
+  }
+  if (options.standby > 0 && app.count("--topic") > 0) {
+    return ombt::tools::refuse_command_line(
+        app, "--topic: ombt-controller assign says which topics --standby agents are in");
   }
   // In the environment it may be for everything that is started from there.
   const bool named = std::any_of(argv + 1, argv + argc, [](std::string_view one) {

@@ -33,7 +33,8 @@ void describe(std::string_view program, const fleet_plan& plan) {
                  text.c_str());
   };
   line("bus " + plan.bus->messaging.url.masked() + ", topology " + plan.bus->topology.to_string() +
-       ", " + std::to_string(plan.agents.size()) + " agents");
+       ", " + std::to_string(plan.agents.size() + plan.capacity()) +
+       (plan.capacity() > 0 ? " standby agents" : " agents"));
   if (plan.control_bus) line("control " + plan.control_bus->messaging.url.masked());
   if (plan.port && plan.port->tcp) {
     line("control tcp://" + wire::control::in_words({plan.port->host, plan.port->port}));
@@ -87,8 +88,9 @@ int run_fleet(std::string_view program, const fleet_options& options, bool backg
     link.say("figures are at " + service->url());
   }
   const std::size_t total = agents->plan().agents.size();
-  const bool ready =
-      agents->wait_ready([&](std::size_t count) { status.show(ready_text(count, total)); });
+  const bool ready = agents->wait_ready([&](std::size_t count) {
+    if (total > 0) status.show(ready_text(count, total));
+  });
   status.clear();
   std::string unwritten;
   if (ready) {

@@ -77,16 +77,20 @@ void clock_exchanges::add(const wire::control::client_pong_request& pong, std::u
   ++machines_[processes_[at->second].machine].agents[static_cast<std::size_t>(pong.kind)];
 }
 
+clock_round& clock_exchanges::round_of(machine& of) const noexcept {
+  return part_ == part::before ? of.before : part_ == part::during ? of.now : of.after;
+}
+
 bool clock_exchanges::begin() {
   give_up();
   for (std::size_t i = 0; i < machines_.size(); ++i) {
     machine& one = machines_[i];
     if (own(one)) {
-      if (!after_) tell_processes(one);
+      if (part_ == part::before) tell_processes(one);
       continue;
     }
     // Who did not answer before the run says nothing after it.
-    if (after_ && !one.before.best()) continue;
+    if (part_ != part::before && !one.before.best()) continue;
     round_of(one) = {};
     one.exchanged = one.failures = 0;
     one.tried = 0;
@@ -96,12 +100,17 @@ bool clock_exchanges::begin() {
 }
 
 bool clock_exchanges::begin_before() {
-  after_ = false;
+  part_ = part::before;
+  return begin();
+}
+
+bool clock_exchanges::begin_during() {
+  part_ = part::during;
   return begin();
 }
 
 bool clock_exchanges::begin_after(time_point now) {
-  after_ = true;
+  part_ = part::after;
   end_ = now;
   return begin();
 }
@@ -176,14 +185,15 @@ void clock_exchanges::exchange_ended(std::size_t number, bool good) {
     work_.push_front({false, number});
     return;
   }
-  if (!after_ && round.stepped() && !std::exchange(of.begun_anew, true)) {
+  if (part_ == part::before && round.stepped() && !std::exchange(of.begun_anew, true)) {
     round = {};
     of.exchanged = of.failures = 0;
     work_.push_front({false, number});
     return;
   }
   if (round.best()) {
-    if (!after_) tell_processes(of);
+    if (part_ == part::before) tell_processes(of);
+    if (part_ == part::during) of.during.add(round, of.before);
     return;
   }
   of.failures = 0;
@@ -223,7 +233,7 @@ clocks_summary clock_exchanges::summary(std::size_t agents, wire::control::agent
       const process& in = processes_[number];
       if (!in.told && (in.corrected || !own(of))) ++one.processes_untold;
     }
-    one.known = own(of) ? clock_quality{} : assess(of.before, of.after, end);
+    one.known = own(of) ? clock_quality{} : assess(of.before, of.during, of.after, end);
     if (one.good()) {
       if (one.sends) worst_pair::add(worst.sends, {one.known->bound, i});
       if (one.receives) worst_pair::add(worst.receives, {one.known->bound, i});

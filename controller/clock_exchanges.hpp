@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Compares the clocks of the machines that agents run on with the controller's, before and after a
-// run: who is asked when, what the answers say, and who is told what. No I/O and no clock: instants
-// come in, questions come out. A machine is a boot id; processes of the controller's own need no
-// exchange. One thread.
+// Compares the clocks of the machines that agents run on with the controller's, before, during and
+// after a run: who is asked when, what the answers say, and who is told what. No I/O and no clock:
+// instants come in, questions come out. A machine is a boot id; processes of the controller's own
+// need no exchange. One thread.
 //
 // machine    | wants sent                          | ends when                     | next
 // -----------+-------------------------------------+-------------------------------+-------------
 // waiting    | -                                   | fewer than at_once on the way | asking
 // asking     | clock to one of its processes,      | a round is complete; a second | telling;
-//            | again at once after each answer     | failure in a row, but some    | after the run
-//            |                                     | answers came                  | done
+//            | again at once after each answer     | failure in a row, but some    | from the run
+//            |                                     | answers came                  | on done
 //            |                                     | a second failure in a row     | asking another
 //            |                                     | without any answer            | process, or
 //            |                                     |                               | done: unknown
@@ -45,9 +45,10 @@ struct clock_question {
 
 class clock_exchanges {
  public:
-  static constexpr int round_length = 8;             ///< exchanges
-  static constexpr std::size_t at_once = 32;         ///< questions on their way
-  static constexpr std::size_t processes_tried = 3;  ///< of a machine, without an answer
+  static constexpr int round_length = 8;                     ///< exchanges
+  static constexpr duration gap = std::chrono::seconds{10};  ///< of the rounds during a run
+  static constexpr std::size_t at_once = 32;                 ///< questions on their way
+  static constexpr std::size_t processes_tried = 3;          ///< of a machine, without an answer
   static constexpr duration answer_limit = std::chrono::seconds{2};
 
   /// Of the plan it needs the controller's own boot id (empty: not known, so that all machines are
@@ -57,9 +58,10 @@ class clock_exchanges {
   /// An agent of the test that has answered the roll call, in the topic at this place; once each.
   void add(const wire::control::client_pong_request& pong, std::uint32_t topic = 0);
 
-  /// Begins the round before the run (told: the correction) or the one after it. False: there is
-  /// nothing to ask.
+  /// Begins the round before the run (told: the correction), one during it, or the one after it.
+  /// False: there is nothing to ask.
   bool begin_before();
+  bool begin_during();
   bool begin_after(time_point now);
 
   /// Takes the next question, which is known by this tag from now on; false if there is none now.
@@ -97,6 +99,8 @@ class clock_exchanges {
     std::array<std::uint32_t, wire::control::agent_kinds.size()> agents{};
     std::vector<std::size_t> processes;
     clock_round before;
+    clock_round now;  ///< the one that goes on in the run
+    clock_course during;
     clock_round after;
     std::size_t asks = 0;   ///< which of its processes
     std::size_t tried = 0;  ///< so many of them, without an answer
@@ -117,7 +121,8 @@ class clock_exchanges {
   };
 
   bool own(const machine& of) const noexcept { return of.boot == own_boot_; }
-  clock_round& round_of(machine& of) noexcept { return after_ ? of.after : of.before; }
+  enum class part : std::uint8_t { before, during, after };
+  clock_round& round_of(machine& of) const noexcept;
   void exchange_ended(std::size_t number, bool good);
   void tell_processes(const machine& of);
   bool begin();
@@ -125,7 +130,7 @@ class clock_exchanges {
   std::string own_boot_;
   std::vector<std::string> topics_;
   bool unique_;
-  bool after_ = false;
+  part part_ = part::before;
   std::vector<machine> machines_;
   std::vector<process> processes_;
   std::unordered_map<std::string, std::size_t> machine_of_boot_;

@@ -39,23 +39,34 @@ bool clock_round::add(const clock_exchange& one) noexcept {
   return true;
 }
 
-std::optional<clock_quality> assess(const clock_round& before, const clock_round& after,
-                                    std::int64_t end) noexcept {
+void clock_course::add(const clock_round& round, const clock_round& before) noexcept {
+  if (!round.best() || !before.best()) return;
+  const clock_exchange& now = *round.best();
+  const clock_exchange& first = *before.best();
+  stepped_ = stepped_ || round.stepped() || contradict(last_.value_or(first), now);
+  furthest_ = std::max(furthest_, std::abs(now.offset() - first.offset()) + now.round_trip() / 2);
+  last_ = now;
+}
+
+std::optional<clock_quality> assess(const clock_round& before, const clock_course& during,
+                                    const clock_round& after, std::int64_t end) noexcept {
   if (!before.best()) return {};
   const clock_exchange& first = *before.best();
   clock_quality out;
   out.offset = first.offset();
-  out.stepped = before.stepped() || after.stepped();
+  out.stepped = before.stepped() || during.stepped() || after.stepped();
   const std::int64_t at_first = first.round_trip() / 2;
+  const std::int64_t until_last = std::max(at_first, during.furthest());
   if (!after.best()) {
-    out.bound = at_first + drifted(std::max<std::int64_t>(0, end - half_way(first)));
+    const clock_exchange& known = during.last().value_or(first);
+    out.bound = until_last + drifted(std::max<std::int64_t>(0, end - half_way(known)));
     return out;
   }
   const clock_exchange& last = *after.best();
-  out.stepped = out.stepped || contradict(first, last);
-  // Between the two it was on the line between them.
+  out.stepped = out.stepped || contradict(during.last().value_or(first), last);
+  // Between two rounds it was on the line between them.
   const std::int64_t moved = last.offset() - first.offset();
-  out.bound = std::max(at_first, std::abs(moved) + last.round_trip() / 2);
+  out.bound = std::max(until_last, std::abs(moved) + last.round_trip() / 2);
   const std::int64_t between = half_way(last) - half_way(first);
   if (between > 0) {
     const double per_million = 1e6 / static_cast<double>(between);

@@ -36,6 +36,22 @@ class clock_round {
   bool stepped_ = false;
 };
 
+/// Rounds during a run, in their order.
+class clock_course {
+ public:
+  /// A round without an exchange counts for nothing; `before`: the one before the run.
+  void add(const clock_round& round, const clock_round& before) noexcept;
+  const std::optional<clock_exchange>& last() const noexcept { return last_; }
+  /// How far from the offset before the run the clock can have been at a round, nanoseconds.
+  std::int64_t furthest() const noexcept { return furthest_; }
+  bool stepped() const noexcept { return stepped_; }
+
+ private:
+  std::optional<clock_exchange> last_;
+  std::int64_t furthest_ = 0;
+  bool stepped_ = false;
+};
+
 /// What is known of a clock over a run.
 struct clock_quality {
   std::int64_t offset = 0;  ///< as measured before the run: what figures are corrected by
@@ -50,8 +66,8 @@ struct clock_quality {
 inline constexpr double most_drift = 500;
 
 /// `end` is the run's, on this clock; where `after` has no exchange, the bound grows by most_drift
-/// until then. Empty without an exchange in `before`.
-std::optional<clock_quality> assess(const clock_round& before, const clock_round& after,
-                                    std::int64_t end) noexcept;
+/// from the last one of `during` until then. Empty without an exchange in `before`.
+std::optional<clock_quality> assess(const clock_round& before, const clock_course& during,
+                                    const clock_round& after, std::int64_t end) noexcept;
 
 }  // namespace ombt::controller

@@ -96,6 +96,10 @@ bool names_agents(const settings& given) {
                      [](const std::string& one) { return one != "bus"; });
 }
 
+bool uses_local_place(const settings& given) noexcept {
+  return given.control.empty() && given.hosts.empty() && given.hosts_file.empty();
+}
+
 control_places places_of(const settings& given) {
   gatherer all;
   for (const std::string& text : given.control) {
@@ -108,12 +112,7 @@ control_places places_of(const settings& given) {
     const std::string text = text_of(given.hosts_file);
     for (const auto& one : control::parse_hosts_file(text, given.hosts_file)) all.add(one);
   }
-  if (!given.control.empty() || !all.out.places.empty()) return std::move(all.out);
-  if (direct_by_default) {
-    all.add(local_place());
-  } else {
-    all.out.same_bus = true;
-  }
+  if (uses_local_place(given)) all.add(local_place());
   return std::move(all.out);
 }
 

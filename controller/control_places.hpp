@@ -22,6 +22,9 @@ struct control_places {
 /// True if --control, --hosts or --hosts-file name a place; the bus under test is none.
 bool names_agents(const settings& given);
 
+/// True if nothing says where agents are: then it is local_place().
+bool uses_local_place(const settings& given) noexcept;
+
 /// Throws configuration_error: an address, a list or a file that cannot be read.
 control_places places_of(const settings& given);
 

@@ -83,6 +83,13 @@ void direct_carrier::on_open(process_number which) {
   }
 }
 
+void direct_carrier::on_changed(process_number which) {
+  know(which);
+  if (machine_->current() > phase::roll_call) return;
+  told_->on_process(which, links_.hello(which));
+  if (machine_->current() == phase::roll_call) ask_newcomer(which);
+}
+
 void direct_carrier::ask_newcomer(process_number which) {
   for (const command& ping : roll_call_) {
     if (has(which, *ping.kind, ping.topic)) ask(which, ping);
@@ -118,6 +125,8 @@ bool direct_carrier::carry(const action& what) {
     one.args = std::make_shared<const std::string>(args);
     links_.for_each_open([&](process_number which) {
       if (!has(which, what.to, what.topic)) return;
+      // A process may have the kind in other topics, or no agents with a role.
+      if (what.what == order::prepare && !there_.contains({which, what.to, what.topic})) return;
       ++of.processes;
       ask(which, one);
     });
@@ -302,12 +311,19 @@ void direct_carrier::on_notice(process_number from, const control::direct_messag
     const control::process_hello& who = links_.hello(from);
     pong.place.process = who.boot.empty() ? "" : who.process;
     pong.place.boot = who.boot;
+    there_.emplace(from, pong.kind, *topic);
     return told_->on_pong(pong, *topic, from);
   }
   if (message.method == wire_name(method::client_result)) {
     control::client_result_request result;
     if (!read_client_result_args(message.args, result, why)) return told_->on_malformed();
     if (topic) told_->on_result(result, *topic, from);
+    return;
+  }
+  if (message.method == "results") {
+    control::result_batch batch;
+    if (!message.kind || !read_result_batch(message.args, batch, why)) return told_->on_malformed();
+    if (topic) told_->on_results(*message.kind, batch, *topic, from);
     return;
   }
   if (message.method == "started") {

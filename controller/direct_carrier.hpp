@@ -24,6 +24,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -75,6 +76,7 @@ class direct_carrier final : public session_carrier, private direct_links::user 
 
   void on_settled() override;
   void on_open(process_number which) override;
+  void on_changed(process_number which) override;
   void on_message(process_number from, const wire::control::direct_message& message) override;
   void on_lost(process_number which, std::string_view why) override;
   void on_refused(std::string_view why) override;
@@ -101,8 +103,10 @@ class direct_carrier final : public session_carrier, private direct_links::user 
   std::unordered_map<process_number, std::vector<bool>> topics_of_;  ///< of a process, by place
   std::map<question, asked> asked_;
   std::unordered_map<std::uint64_t, under_way> actions_;
-  std::deque<question> waiting_;       ///< not sent; those answered for meanwhile are not in asked_
-  std::size_t on_way_ = 0;             ///< bytes
+  std::deque<question> waiting_;  ///< not sent; those answered for meanwhile are not in asked_
+  std::size_t on_way_ = 0;        ///< bytes
+  /// Kinds and topics of which agents have answered for a process.
+  std::set<std::tuple<process_number, wire::control::agent_kind, std::uint32_t>> there_;
   std::vector<command> roll_call_;     ///< what all have been asked in it
   std::set<process_number> prepared_;  ///< that have the next run
   std::set<process_number> left_out_;  ///< another controller holds them

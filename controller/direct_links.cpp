@@ -192,6 +192,7 @@ class direct_links::process_link final : public link {
       return ended("it sent what cannot be read: " + wire::oslo::printable(why));
     }
     if (state_ == state::open) {
+      if (message.method == "roles") return changed(message);
       if (owner_.user_ != nullptr) owner_.user_->on_message(number_, message);
       return;
     }
@@ -212,6 +213,20 @@ class direct_links::process_link final : public link {
     opened();
     if (owner_.user_ != nullptr) owner_.user_->on_open(number_);
     settle();
+  }
+
+  void changed(const control::direct_message& notice) {
+    control::process_hello told;
+    std::string why;
+    if (read_process_hello(notice.args, told, why) && told.process != hello_.process) {
+      why = "it is process " + told.process;
+    }
+    if (!why.empty()) {
+      close();
+      return ended("its roles cannot be read: " + wire::oslo::printable(why));
+    }
+    hello_ = std::move(told);
+    if (owner_.user_ != nullptr) owner_.user_->on_changed(number_);
   }
 
   void refuse(const std::string& why) {

@@ -24,6 +24,7 @@
 //            | hello is an error, or unreadable | the user is told why                | lost
 // greeting   | an answer to hello               | the user is told of it              | open
 // open       | a frame                          | is the user's                       | open
+//            | "roles"                          | is its hello from now on            | open
 //            | closed, or a frame that cannot   | the user is told why                | lost
 //            | be read                          |                                     |
 
@@ -73,6 +74,8 @@ class direct_links {
     /// so again.
     virtual void on_settled() = 0;
     virtual void on_open(process_number which) = 0;
+    /// What it said at its hello is another now: its agents have other roles.
+    virtual void on_changed(process_number) {}
     /// The message is valid in the call only.
     virtual void on_message(process_number from, const wire::control::direct_message& message) = 0;
     /// It was open; `why` is one line that names it.

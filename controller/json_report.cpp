@@ -13,6 +13,7 @@
 #include <nlohmann/json.hpp>
 
 #include <cmath>
+#include <utility>
 
 namespace ombt::controller {
 namespace {
@@ -168,6 +169,23 @@ json side_of(const outcome& found, agent_kind kind, const side& s) {
   return out;
 }
 
+/// Of an agent whose results did not come merged with others'.
+json latency_of(const agent_record& agent) {
+  const auto& latency = agent.results.latency;
+  const bool any = latency.count > 0;
+  json out;
+  out["samples"] = latency.count;
+  out["std_dev_ms"] = any ? json(latency.std_dev()) : json(nullptr);
+  out["min_ms"] = optional_number(latency.min);
+  out["max_ms"] = optional_number(latency.max);
+  const bool whole = agent.latency && agent.latency->totals().samples() == latency.count;
+  for (const double p : reported_percentiles) {
+    out[percentile_key(p)] =
+        whole ? optional_number(percentile_ms(*agent.latency, p)) : json(nullptr);
+  }
+  return out;
+}
+
 json agent_of(const plan& what, const agent_record& agent, bool with_results) {
   json out;
   out["kind"] = std::string{wire_name(agent.kind)};
@@ -183,6 +201,7 @@ json agent_of(const plan& what, const agent_record& agent, bool with_results) {
   out["messages_failed"] = agent.results.msgs_fail;
   const bool any = agent.results.latency.count > 0;
   out["average_ms"] = any ? json(agent.results.latency.average()) : json(nullptr);
+  if (what.per_agent) out["latency"] = latency_of(agent);
   return out;
 }
 
@@ -313,17 +332,28 @@ json ledger_of(const ledger_summary& ledger) {
   return out;
 }
 
-json agents_of(const plan& what, const outcome& found, bool with_results) {
-  json out = json::array();
-  for (const agent_record& agent : found.agents) {
-    if (!agent.left) out.push_back(agent_of(what, agent, with_results));
-  }
-  return out;
-}
-
 /// Names and texts come from peers: what is no UTF-8 is replaced, never thrown about.
 std::string text_of(const json& of, int indent) {
   return of.dump(indent, ' ', false, json::error_handler_t::replace) + '\n';
+}
+
+/// Appends the agents to a report that ends with an empty list of them. One by one: as a tree they
+/// would take a multiple of their text.
+void append_agents(std::string& out, const plan& what, const outcome& found) {
+  constexpr std::string_view end = "[]\n}\n";
+  out.resize(out.size() - end.size());
+  const bool with_results = test_of(what.what).has_value();
+  char before = '[';
+  for (const agent_record& agent : found.agents) {
+    if (agent.left) continue;
+    std::string text = text_of(agent_of(what, agent, with_results), 2);
+    text.pop_back();
+    // All are about as long as the first.
+    if (before == '[') out.reserve(out.size() + found.agents.size() * (text.size() + 64));
+    out.append(1, std::exchange(before, ',')).append("\n    ");
+    for (const char c : text) c == '\n' ? out.append("\n    ") : out.append(1, c);
+  }
+  out += before == '[' ? "[]\n}\n" : "\n  ]\n}\n";
 }
 
 json options_of(const plan& what) {
@@ -411,8 +441,10 @@ std::string json_report(const report_header& header, const plan& what, const out
                     {"duplicate_pongs", found.duplicate_pongs},
                     {"malformed_requests", found.malformed_requests},
                     {"agents_refused", found.agents_refused}};
-  out["agents"] = agents_of(what, found, test_of(what.what).has_value());
-  return text_of(out, 2);
+  out["agents"] = json::array();  // the last key
+  std::string text = text_of(out, 2);
+  append_agents(text, what, found);
+  return text;
 }
 
 std::string agent_lines(const plan& what, const outcome& found) {

@@ -30,10 +30,14 @@ constexpr const char* description =
     "Finds the test agents of a topic, has them run a test, adds up what they\n"
     "measured and prints it. Agents are ombt-agent's or ombt's own, in any mixture.\n"
     "\n"
-    "A test for which no bus is named (--url, --control, transport_url in the file)\n"
-    "and no agents are expected (--expect) brings its own: ombt-router and agents, as\n"
-    "processes on this machine that end with it. A bus that is named and does not\n"
-    "answer is an error and never replaced.";
+    "Agents are reached at port 5700 of each of --hosts, or of this machine, without\n"
+    "a bus in between; with --control bus over the bus under test, as ombt does it.\n"
+    "\n"
+    "A test for which nothing is named (--hosts, --control, --url, transport_url in\n"
+    "the file) and no agents are expected (--expect) takes those of this machine.\n"
+    "Where there are none it brings its own: ombt-router and agents, as processes\n"
+    "that end with it. What is named and does not answer is an error and never\n"
+    "replaced.";
 
 constexpr const char* clients_option = "--rpc-clients";
 constexpr const char* servers_option = "--rpc-servers";
@@ -44,8 +48,11 @@ constexpr const char* examples =
     "Examples:\n"
     "  Ten clients and a server on a router, all of them started for this test:\n"
     "    ombt-controller rpc-call --calls 1000 --rpc-clients 10\n"
-    "  A thousand calls from each client:\n"
-    "    ombt-controller --url rabbit://localhost rpc-call --calls 1000\n"
+    "  A thousand calls from each client of two hosts; of a batch job's hosts; of\n"
+    "  agents that are reached over the bus:\n"
+    "    ombt-controller --hosts node1,node2 rpc-call --calls 1000\n"
+    "    ombt-controller --hosts-file $OAR_NODE_FILE rpc-call --calls 1000\n"
+    "    ombt-controller --control bus --url rabbit://bus rpc-call --calls 1000\n"
     "  Start as soon as 20 servers and 1000 clients are there, keep the figures as\n"
     "  data:\n"
     "    ombt-controller rpc-call --expect rpc-server=20 --expect rpc-client=1000 \\\n"
@@ -58,8 +65,10 @@ constexpr const char* examples =
     "    ombt-controller --topics 100 rpc-call --calls 1000\n"
     "  The highest rate at which 99 % of the calls take at most 20 ms:\n"
     "    ombt-controller find-rate --target-p99 20ms\n"
+    "  Roles for agents that were started without (ombt-agent --standby):\n"
+    "    ombt-controller assign --rpc-clients 100 --rpc-servers 2\n"
     "  Who is there?\n"
-    "    ombt-controller status --url rabbit://localhost\n"
+    "    ombt-controller status\n"
     "\n"
     "A run that is interrupted (Ctrl-C) has no figures.\n"
     "\n"
@@ -67,7 +76,7 @@ constexpr const char* examples =
     "messages failed or are missing, 2 a setting is wrong.";
 
 constexpr const char* of_a_command =
-    "And the options of ombt-controller --help, before or after the command: --url,\n"
+    "And the options of ombt-controller --help, before or after the command: --hosts,\n"
     "--control, --topic, --expect, --timeout, --json and more.\n\n";
 
 constexpr const char* test_example =
@@ -92,15 +101,32 @@ constexpr const char* find_rate_example =
 
 constexpr const char* status_example =
     "Example: wait until 20 agents are there, at most 5 s, and list them by name:\n"
-    "    ombt-controller status --url rabbit://localhost --expect 20 --timeout 5 \\\n"
-    "      --verbose\n"
+    "    ombt-controller status --expect 20 --timeout 5 --verbose\n"
     "\n"
     "Exit status: 0 the agents are listed, 1 the bus failed or agents that were\n"
     "expected are missing, 2 a setting is wrong.";
 
+constexpr const char* assign_example =
+    "Gives agents without a role (ombt-agent --standby N) kinds, topics and a bus,\n"
+    "those that had others these in their place: all processes at once that are\n"
+    "reached, each in proportion to its agents. Without numbers all are on standby.\n"
+    "Examples:\n"
+    "  On 50 hosts, with one launch, first RPC and then notifications:\n"
+    "    ombt-controller --hosts-file nodes assign --rpc-clients 10000 \\\n"
+    "      --rpc-servers 200 --topics 100\n"
+    "    ombt-controller --hosts-file nodes --topics 100 rpc-call --calls 100\n"
+    "    ombt-controller --hosts-file nodes assign --notifiers 500 --listeners 50\n"
+    "    ombt-controller --hosts-file nodes notify --events 1000\n"
+    "  Over two routers of one mesh:\n"
+    "    ombt-controller --hosts h1,h2 assign --rpc-clients 100 --rpc-servers 10 \\\n"
+    "      --bus amqp://user:password@r1 --bus amqp://user:password@r2\n"
+    "\n"
+    "Exit status: 0 all agents are ready, 1 there are too few, or a process could not\n"
+    "do it, 2 a setting is wrong.";
+
 constexpr const char* shutdown_example =
     "Example:\n"
-    "    ombt-controller shutdown --url rabbit://localhost --topic mine\n"
+    "    ombt-controller shutdown --hosts node1,node2 --topic mine\n"
     "\n"
     "Exit status: 0 the agents were told, 1 the bus failed or agents that were\n"
     "expected are missing, 2 a setting is wrong.";
@@ -109,7 +135,8 @@ void add_control(CLI::App& app, settings& s) {
   app.add_option("--control", s.control,
                  "where agents are reached: tcp://HOST:PORT or unix:/PATH (direct control of the "
                  "processes there), bus (over the bus under test, as ombt does), or another bus's "
-                 "URL; may be repeated (default: bus)")
+                 "URL; may be repeated (default: tcp://:5700, the "
+                 "agents of this machine)")
       ->type_name("PLACE")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
@@ -171,6 +198,10 @@ void add_common_options(CLI::App& app, settings& s) {
          "make the folder DIR and write there run.json (as --json), latency.hlog (histograms for "
          "HdrHistogram's tools) and agents.jsonl (a line an agent)")
       ->type_name("DIR");
+  app.add_flag(
+      "--per-agent", s.per_agent,
+      "have each agent's own latency in --json and --out, too: by direct control, processes "
+      "of agents otherwise add up what their agents report; --output implies it");
   app.add_option("--metrics", s.metrics,
                  "serve figures for Prometheus at http://HOST:PORT/metrics while the session goes "
                  "on; without HOST on 127.0.0.1, PORT 0 is one that is free, and a line on "
@@ -342,6 +373,30 @@ void add_find_rate(CLI::App& app, settings& s, embedded_agents& agents) {
   find->add_option("--pause", s.pause)->group("");
 }
 
+/// Gives standby agents their roles.
+void add_assign(CLI::App& app, settings& s) {
+  ombt::controller::assign_settings& to = s.assign;
+  CLI::App* const assign =
+      app.add_subcommand(std::string(ombt::controller::assign_task),
+                         "give standby agents kinds, topics and a bus (direct control)");
+  assign->footer(std::string(of_a_command) + assign_example);
+  const auto number = [&](const char* option, int& count, const char* what) {
+    assign->add_option(option, count, what)->type_name("N");
+  };
+  number(clients_option, to.rpc_clients, "RPC clients that there are to be");
+  number(servers_option, to.rpc_servers, "RPC servers");
+  number("--listeners", to.listeners, "notification listeners");
+  number("--notifiers", to.notifiers, "notifiers");
+  assign
+      ->add_option("--bus", to.buses,
+                   "the bus they are to be on, which their process must have been started with or "
+                   "for (ombt-agent --url, --allow-url); may be repeated, for several ways into "
+                   "one: processes are spread over them evenly (default: each process's own)")
+      ->type_name("URL")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+}
+
 /// For scripts that start the agents: checks the settings, and prints the command and then what
 /// ombt-agent must be told beside the bus, an argument a line.
 int print_agent_options(const settings& given) {
@@ -379,7 +434,7 @@ std::string what_names_a_place(const settings& given) {
 
 /// If nothing is named: whether agents of this machine are there, for direct control. Says so.
 bool use_agents_here(const settings& given) {
-  if (!ombt::controller::direct_by_default || !given.control.empty()) return false;
+  if (!given.control.empty()) return false;
   if (!ombt::controller::agents_are_here(std::chrono::seconds{2})) return false;
   std::fprintf(stderr, "%s: no bus named: using the agents of this machine\n",
                given.program.c_str());
@@ -388,7 +443,8 @@ bool use_agents_here(const settings& given) {
 
 int run(const CLI::App& app, const CLI::App& chosen, const settings& given,
         embedded_agents agents) {
-  const bool test = chosen.get_option_no_throw(clients_option) != nullptr;
+  const bool test = given.task != ombt::controller::assign_task &&
+                    chosen.get_option_no_throw(clients_option) != nullptr;
   bool named = true;
   try {
     named = ombt::controller::names_a_place(given) || (test && use_agents_here(given));
@@ -442,6 +498,7 @@ int main(int argc, char** argv) {
   add_find_rate(app, given, agents);
   app.add_subcommand("status", "list the agents by kind, host and process")
       ->footer(std::string(of_a_command) + status_example);
+  add_assign(app, given);
   CLI::App* const shutdown = app.add_subcommand("shutdown", "tell all agents to leave");
   shutdown->footer(std::string(of_a_command) + shutdown_example);
   shutdown->add_flag("--force", given.force, "also agents that another controller holds");
@@ -456,5 +513,12 @@ int main(int argc, char** argv) {
   const CLI::App* const chosen = app.get_subcommands().front();
   given.task = chosen->get_name();
   if (agent_options) return print_agent_options(given);
+  // In the environment it is for everything that is started from there.
+  const bool url = std::any_of(argv + 1, argv + argc, [](std::string_view one) {
+    return one == "--url" || one.starts_with("--url=");
+  });
+  if (url && given.task == ombt::controller::assign_task) {
+    return ombt::tools::refuse_command_line(app, "--url: assign takes the agents' bus as --bus");
+  }
   return run(app, *chosen, given, agents);
 }

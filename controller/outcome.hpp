@@ -19,6 +19,7 @@
 #include <compare>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -37,8 +38,12 @@ struct agent_record {
   bool cut_short = false;           ///< ended its run with messages left to send
   std::uint32_t reports = 0;        ///< results taken
   std::uint32_t reports_with_details = 0;
-  wire::control::results results;  ///< sum of its reports
-  std::uint64_t scheduled = 0;     ///< of an open loop: what it reported of its schedule
+  /// Sum of its reports; where these came merged with others', its messages, the number and the
+  /// sum of its latencies, and its errors only.
+  wire::control::results results;
+  /// With plan::per_agent: of a native one, nanoseconds.
+  std::shared_ptr<wire::hdr::sparse_histogram> latency;
+  std::uint64_t scheduled = 0;  ///< of an open loop: what it reported of its schedule
 };
 
 /// A process of agents that is reached by direct control, in a session; 0 stands for the bus.

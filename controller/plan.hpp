@@ -71,9 +71,10 @@ struct plan {
   duration delay = std::chrono::milliseconds{250};
   std::vector<expectation> expect;
   audit_limits audit;
-  bool strict = false;   ///< agents beyond these limits make a run fail
-  bool over_bus = true;  ///< agents are reached over a control bus
-  bool direct = false;   ///< they are reached by direct control
+  bool strict = false;     ///< agents beyond these limits make a run fail
+  bool per_agent = false;  ///< each agent's own latency is wanted, not only the sums
+  bool over_bus = true;    ///< agents are reached over a control bus
+  bool direct = false;     ///< they are reached by direct control
   /// Agents' processes are taken for this controller alone; by direct control.
   bool hold = false;
   /// How long it waits for those that another controller holds; none: not at all.

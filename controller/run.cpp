@@ -9,6 +9,7 @@
 
 #include "agents/measure/boot_id.hpp"
 #include "controller/bus_carrier.hpp"
+#include "controller/control_places.hpp"
 #include "controller/direct_carrier.hpp"
 #include "controller/direct_links.hpp"
 #include "controller/early_signals.hpp"
@@ -139,9 +140,13 @@ class waiting_note {
 
 /// Watches the bus's processes from just before the run that counts until the bus has nothing of it
 /// left to do: when the clients of calls have reported, or when the servers have been asked.
-void watch_bus(bus_processes& bus, const session& machine, bool named) {
+void watch_bus(bus_processes& bus, const session& machine, bool named, std::size_t& known) {
   const phase now = machine.current();
-  if (!named && now == phase::resetting) bus.know(hosts_of(machine.result().processes));
+  const auto& processes = machine.result().processes;
+  if (!named && now == phase::resetting && known < processes.size()) {
+    known = processes.size();
+    bus.know(hosts_of(processes));
+  }
   if (machine.warming_up()) return;
   if (now == phase::resetting || now == phase::preparing || now == phase::comparing ||
       now == phase::running) {
@@ -173,6 +178,21 @@ session_loop::session_loop(const checked_settings& checked) : looks{loop, checke
   if (early_signals::arrived()) interrupted = true;
 }
 
+std::unique_ptr<direct_links> links_for(const checked_settings& checked, drivers::loop& loop,
+                                        const std::string& controller) {
+  const auto connect = [&loop, secret = checked.secret](const drivers::direct_place& to,
+                                                        const std::string& process,
+                                                        drivers::channel_handler& told) {
+    return drivers::connect_channel(loop, to, process, secret, told);
+  };
+  wire::control::controller_hello hello;
+  hello.controller = controller;
+  hello.host = drivers::host_name();
+  hello.pid = ::getpid();
+  hello.merged = !checked.what.per_agent;
+  return std::make_unique<direct_links>(loop, checked.places, connect, hello);
+}
+
 namespace {
 
 /// Direct control comes first: it knows for sure which processes it reaches.
@@ -182,18 +202,7 @@ std::vector<std::unique_ptr<session_carrier>> carriers_for(const checked_setting
   std::vector<std::unique_ptr<session_carrier>> out;
   drivers::loop& loop = on.loop;
   if (!checked.places.empty()) {
-    if (!on.links) {
-      const auto connect = [&loop, secret = checked.secret](const drivers::direct_place& to,
-                                                            const std::string& process,
-                                                            drivers::channel_handler& told) {
-        return drivers::connect_channel(loop, to, process, secret, told);
-      };
-      wire::control::controller_hello hello;
-      hello.controller = own.server;
-      hello.host = drivers::host_name();
-      hello.pid = ::getpid();
-      on.links = std::make_unique<direct_links>(loop, checked.places, connect, hello);
-    }
+    if (!on.links) on.links = links_for(checked, loop, own.server);
     out.push_back(std::make_unique<direct_carrier>(*on.links, !checked.what.expect.empty()));
   }
   for (const auto& bus : checked.control_buses) {
@@ -226,13 +235,14 @@ outcome run_session(const checked_settings& checked, const plan& asked, session_
   session machine{std::move(what), own, run_id, clock::now()};
   bus_processes watched{checked.bus_hosts};
   std::unique_ptr<session_runner> runner;
+  std::size_t asked_for_bus = 0;  // processes
   waiting_note waits{looks, checked.given.program};
   runner = std::make_unique<session_runner>(
       loop, carriers_for(checked, own, on), std::move(machine),
       [&] {
         looks.changed();
         waits.see(runner->machine());
-        watch_bus(watched, runner->machine(), !checked.bus_hosts.empty());
+        watch_bus(watched, runner->machine(), !checked.bus_hosts.empty(), asked_for_bus);
       },
       [&] { loop.stop(); });
   on.present = runner.get();
@@ -304,6 +314,7 @@ report_header header_of(const checked_settings& checked) {
 
 int run_controller(const checked_settings& checked) {
   if (checked.goal) return run_find_rate(checked);
+  if (checked.assign) return run_assign(checked);
   const settings& given = checked.given;
   report_header header = header_of(checked);
   session_loop loop{checked};
@@ -312,9 +323,12 @@ int run_controller(const checked_settings& checked) {
 
   bool ok = succeeded(checked.what, found);
   if (!found.failure.empty()) {
-    say_error(given.program, found.connected || loop.interrupted
-                                 ? found.failure
-                                 : checked.masked_control + ": " + found.failure);
+    std::string text = found.failure;
+    if (!found.connected && !loop.interrupted) text = checked.masked_control + ": " + text;
+    if (found.agents.empty() && !loop.interrupted && uses_local_place(given)) {
+      text += "; agents that are reached over a bus: --control bus";
+    }
+    say_error(given.program, text);
   } else if (checked.given.json != "-") {
     const std::string text = text_of(checked, found);
     std::fwrite(text.data(), 1, text.size(), stdout);

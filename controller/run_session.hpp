@@ -37,6 +37,13 @@ struct session_loop {
 /// configuration_error for a topic that is too long.
 outcome run_session(const checked_settings& checked, const plan& asked, session_loop& on);
 
+/// The connections to the places of these settings, by a controller of that name; none yet.
+std::unique_ptr<direct_links> links_for(const checked_settings& checked, drivers::loop& loop,
+                                        const std::string& controller);
+
+/// Gives standby agents their roles, says what they are, writes the file. Returns the exit status.
+int run_assign(const checked_settings& checked);
+
 /// Searches the highest rate, session by session, prints the report, writes the files. Returns the
 /// exit status.
 int run_find_rate(const checked_settings& checked);

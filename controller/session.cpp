@@ -54,6 +54,7 @@ void session::enter(phase next, time_point now) {
   phase_limit_ = now + plan_.timeout;
   last_news_ = now;
   retry_at_.reset();
+  clocks_at_.reset();
   casts_pending_ = 0;
   bus_error_.clear();
   for (agent_state& state : states_) state.waited_for = false;
@@ -83,6 +84,7 @@ std::optional<time_point> session::next_deadline() const noexcept {
   if (finished()) return {};
   time_point at = phase_limit_;
   if (retry_at_) at = std::min(at, *retry_at_);
+  if (clocks_at_) at = std::min(at, *clocks_at_);
   if (phase_ == phase::roll_call && ends_when_quiet_ && !pings_unsent()) {
     at = std::min(at, last_news_ + quiet_time());
   }
@@ -92,6 +94,7 @@ std::optional<time_point> session::next_deadline() const noexcept {
 void session::tick(time_point now) {
   const bool retry = retry_at_ && now >= *retry_at_;
   const bool over = now >= phase_limit_;
+  if (clocks_at_ && now >= *clocks_at_) compare_clocks_at_work(now);
   switch (phase_) {
     case phase::connecting:
       if (over) {
@@ -133,6 +136,7 @@ void session::tick(time_point now) {
       if (over) {
         for (agent_state& state : states_) state.excluded = state.excluded || state.waited_for;
         mark_missing();
+        exclude_with_others();
         compare_clocks(now);
       } else if (retry) {
         ask_servers(now);
@@ -305,57 +309,66 @@ void session::ask_servers(time_point now) {
           servers);
 }
 
-void session::take(agent_record& from, side& into,
-                   const wire::control::client_result_request& result) {
+void session::take_own(agent_record& from, bool client, const wire::control::results& results,
+                       const wire::control::result_details* details) {
   ++from.reports;
   from.missing = false;
-  into.results.merge(result.results);
   // Each agent's texts are kept beside the sum of all, as far as that is sane.
-  const auto& errors = result.results.errors;
+  const auto& errors = results.errors;
   if (error_texts_ + errors.size() <= error_text_limit) {
     error_texts_ += errors.size();
-    from.results.merge(result.results);
+    from.results.merge(results);
   } else {
-    wire::control::results without = result.results;
+    wire::control::results without = results;
     without.errors.clear();
     for (const auto& [text, times] : errors) {
       without.errors[std::string{wire::control::other_errors}] += times;
     }
     from.results.merge(without);
   }
+  static const wire::control::result_details none;
+  const wire::control::result_details& told = details != nullptr ? *details : none;
   const auto number = static_cast<std::size_t>(&from - outcome_.agents.data());
-  const bool client = &into == &outcome_.clients;
-  topic_side& of_topic =
-      client ? outcome_.topics[from.topic].clients : outcome_.topics[from.topic].servers;
-  of_topic.results.merge(result.results);
   if (client) {
-    ledger_.of(from.topic).add_client(number, result.results, result.details);
+    ledger_.of(from.topic).add_client(number, results, told);
   } else {
-    ledger_.add_receiver(from.topic, number, result.results, result.details,
-                         !from.answered_roll_call);
+    ledger_.add_receiver(from.topic, number, results, told, !from.answered_roll_call);
   }
-  if (!result.has_details) return;
-  if (!plan_.topics.empty()) of_topic.latency.merge(result.details.latency);
+  if (details == nullptr) return;
   ++from.reports_with_details;
-  from.cut_short = from.cut_short || result.details.cut_short;
-  into.latency.merge(result.details.latency);
-  into.links.merge(result.details.links);
-  if (plan_.parameters.load) into.load.merge(result.details.load);
-  from.scheduled += result.details.load.scheduled;
-  for (const auto& entry : result.details.series.entries()) {
+  from.cut_short = from.cut_short || told.cut_short;
+  from.scheduled += told.load.scheduled;
+  if (plan_.per_agent) {
+    if (!from.latency) from.latency = std::make_shared<wire::hdr::sparse_histogram>();
+    from.latency->merge(told.latency);
+  }
+  if (told.audit) outcome_.add_audit(from, *told.audit);
+}
+
+void session::add_sums(side& into, std::uint32_t topic, const wire::control::results& results,
+                       const wire::control::result_details* details) {
+  const bool client = &into == &outcome_.clients;
+  topic_side& of_topic = client ? outcome_.topics[topic].clients : outcome_.topics[topic].servers;
+  into.results.merge(results);
+  of_topic.results.merge(results);
+  if (details == nullptr) return;
+  if (!plan_.topics.empty()) of_topic.latency.merge(details->latency);
+  into.latency.merge(details->latency);
+  into.links.merge(details->links);
+  if (plan_.parameters.load) into.load.merge(details->load);
+  for (const auto& entry : details->series.entries()) {
     into.series[entry.which].merge(entry.values);
     if (entry.below.samples > 0) into.below_zero[entry.which].merge(entry.below);
   }
-  if (result.details.sites && &into == &outcome_.clients) {
-    outcome_.sites.add_client(*result.details.sites);
-  } else if (result.details.sites) {
-    outcome_.sites.add_server(*result.details.sites);
+  if (details->sites && client) {
+    outcome_.sites.add_client(*details->sites);
+  } else if (details->sites) {
+    outcome_.sites.add_server(*details->sites);
   }
-  if (result.details.audit) outcome_.add_audit(from, *result.details.audit);
-  if (result.details.intervals) into.intervals.merge(*result.details.intervals);
-  if (result.details.negative_samples > 0) {
-    into.negative_samples += result.details.negative_samples;
-    into.negative_min = std::min(into.negative_min, result.details.negative_min);
+  if (details->intervals) into.intervals.merge(*details->intervals);
+  if (details->negative_samples > 0) {
+    into.negative_samples += details->negative_samples;
+    into.negative_min = std::min(into.negative_min, details->negative_min);
   }
 }
 
@@ -372,11 +385,7 @@ void session::on_result(const wire::control::client_result_request& result, time
   const auto test = test_of(plan_.what);
   const bool from_client = test && result.kind == wire::control::client_kind(*test);
   const bool from_server = test && result.kind == wire::control::server_kind(*test);
-  const bool after_start =
-      phase_ == phase::running || phase_ == phase::settling || phase_ == phase::polling;
-  const bool foreign = from_client && result.has_details && result.details.run != run_id();
-  if (foreign || !((after_start && (from_client || from_server)) ||
-                   (phase_ == phase::resetting && from_server))) {
+  if (!takes_now(from_client, from_server, result.has_details ? result.details.run : run_id())) {
     ++outcome_.foreign_results;
     return;
   }
@@ -394,25 +403,27 @@ void session::on_result(const wire::control::client_result_request& result, time
       ++outcome_.foreign_results;
       return;
     }
-    take(*agent, from_client ? outcome_.clients : outcome_.servers, result);
+    const auto* const details = result.has_details ? &result.details : nullptr;
+    add_sums(from_client ? outcome_.clients : outcome_.servers, topic, result.results, details);
+    take_own(*agent, from_client, result.results, details);
   }
-  const bool was_waited_for = state.waited_for;
-  if (was_waited_for) {
-    state.waited_for = false;
-    --waiting_;
-  }
+  if (std::exchange(state.waited_for, false)) --waiting_;
+  results_came(from_client, from_server, result.results.msgs_ok + result.results.msgs_fail, now);
+}
+
+void session::results_came(bool client, bool server, std::uint64_t messages, time_point now) {
   switch (phase_) {
     case phase::resetting:
       if (waiting_ == 0) compare_clocks(now);
       break;
     case phase::running:
-      if (!from_client) break;
+      if (!client) break;
       wait_for_clients(std::max(phase_limit_, now + plan_.timeout));
       last_news_ = now;
       if (waiting_ == 0) after_run(now);
       break;
     case phase::polling:
-      if (from_server) round_seen_ += result.results.msgs_ok + result.results.msgs_fail;
+      if (server) round_seen_ += messages;
       end_round_if_complete(now);
       break;
     default:

@@ -18,7 +18,8 @@
 // preparing  | run_test to the clients'  | all processes have it           | failure
 //            | processes, not to begin   |                                 |
 // running    | that it begins; to others | all clients' results are in     | cancel_run; goes on,
-//            | run_test; client_ping     |                                 | the silent are missing
+//            | run_test; client_ping;    |                                 | the silent are missing
+//            | clock, without a bus      |                                 |
 // settling   | -                         | delay is over (none after calls)|
 // polling    | get_server_results, again | all accounted for, by number    | the rest is
 //            |                           | and by ledger, all answered     | unaccounted for
@@ -55,6 +56,7 @@
 
 #include "wire/control/direct.hpp"
 #include "wire/control/messages.hpp"
+#include "wire/control/result_batch.hpp"
 #include "wire/control/results.hpp"
 #include "wire/error.hpp"
 
@@ -155,6 +157,9 @@ class session {
                std::uint32_t topic = 0, process_number from = over_the_bus);
   void on_result(const wire::control::client_result_request& result, time_point now,
                  std::uint32_t topic = 0, process_number from = over_the_bus);
+  /// Results of several agents of a process, taken or refused as a whole.
+  void on_results(wire::control::agent_kind kind, const wire::control::result_batch& batch,
+                  time_point now, std::uint32_t topic, process_number from);
   // Of direct control. A process is there, with what it says of itself; its agents' pongs follow.
   void on_process(process_number which, const wire::control::process_hello& hello);
   /// Its connection has ended; `why` is one line that names it.
@@ -234,6 +239,7 @@ class session {
   void end_roll_call_if_met(time_point now);
   void compare_clocks(time_point now);
   void compare_clocks_again(time_point now);
+  void compare_clocks_at_work(time_point now);
   void ask_clocks(time_point now);
   void clocks_compared(time_point now);
   void start_run(time_point now);
@@ -264,7 +270,19 @@ class session {
   void belongs_to(std::size_t agent, process_number process);
   /// Whether an agent of that name may be another process's, which says so by a pong or a result.
   bool adopt(std::size_t agent, process_number process, bool pong);
-  void take(agent_record& from, side& into, const wire::control::client_result_request& result);
+  // Of results that are taken: what is added up over agents, and what is kept of one; null: it has
+  // no details.
+  void add_sums(side& into, std::uint32_t topic, const wire::control::results& results,
+                const wire::control::result_details* details);
+  void take_own(agent_record& from, bool client, const wire::control::results& results,
+                const wire::control::result_details* details);
+  /// They have been taken; `messages`: that they are of.
+  void results_came(bool client, bool server, std::uint64_t messages, time_point now);
+  bool takes_now(bool client, bool server, const std::string& run) const noexcept;
+  bool is_new(process_number from, std::uint64_t answer);
+  bool takes_all(wire::control::agent_kind kind, const wire::control::result_batch& batch,
+                 std::uint32_t topic, process_number from, bool once);
+  void exclude_with_others();
   bool expectations_met() const noexcept;
   std::string expectations_unmet(time_point now) const;
   /// As outcome_.count(kind), but asked for at every pong.
@@ -361,10 +379,12 @@ class session {
   // Of each process: its agents' places in outcome_.agents, and why it is gone.
   std::vector<std::vector<std::uint32_t>> agents_of_;
   std::vector<std::string> gone_;
+  std::vector<std::uint64_t> last_batch_;  ///< number of the last one taken, 0: none
   std::array<std::uint32_t, wire::control::agent_kinds.size()> answered_{};
   outcome outcome_;
   topic_ledgers ledger_;
   clock_exchanges clocks_;
+  std::optional<time_point> clocks_at_;    ///< in a run: when they are compared next
   std::optional<std::int64_t> own_ahead_;  ///< as the run began, until it is over
   std::int64_t ahead_ = 0;                 ///< the last that on_own_clock() was told
 };

@@ -8,6 +8,7 @@
 #include "wire/control/direct.hpp"
 #include "wire/control/live.hpp"
 #include "wire/control/messages.hpp"
+#include "wire/control/result_batch.hpp"
 #include "wire/control/results.hpp"
 #include "wire/error.hpp"
 #include "wire/json/value.hpp"
@@ -42,6 +43,10 @@ class carrier_events {
                        process_number from) = 0;
   virtual void on_result(const wire::control::client_result_request& result, std::uint32_t topic,
                          process_number from) = 0;
+  /// Of several agents of a kind, by direct control.
+  virtual void on_results(wire::control::agent_kind kind,
+                          const wire::control::result_batch& results, std::uint32_t topic,
+                          process_number from) = 0;
   /// Something came in that could not be read.
   virtual void on_malformed() = 0;
   // What only direct control tells, as session has it; and how a process's run goes on.

@@ -107,8 +107,10 @@ void session::forget_warm_up(time_point now) {
     agent.reports = agent.reports_with_details = 0;
     agent.cut_short = false;
     agent.results = {};
+    agent.latency.reset();
     agent.scheduled = 0;
   }
+  exclude_with_others();
   compare_clocks(now);
 }
 
@@ -189,6 +191,7 @@ void session::begin_run(time_point now) {
     actions_.back().what = order::start;
     actions_.back().start = start;
   }
+  if (!plan_.over_bus && !warming_up_) clocks_at_ = now + clock_exchanges::gap;
   if (waiting_ == 0) after_run(now);
 }
 

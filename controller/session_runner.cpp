@@ -161,6 +161,13 @@ void session_runner::on_result(const wire::control::client_result_request& resul
   pump();
 }
 
+void session_runner::on_results(wire::control::agent_kind kind,
+                                const wire::control::result_batch& results, std::uint32_t topic,
+                                process_number from) {
+  machine_.on_results(kind, results, now(), topic, from);
+  pump();
+}
+
 void session_runner::on_process(process_number which, const wire::control::process_hello& hello) {
   machine_.on_process(which, hello);
 }

@@ -70,7 +70,15 @@ std::string session::missing_kinds(time_point now) const {
                         seconds_text(waited(now)));
     }
   }
-  return told(missing, "; ");
+  std::string out = told(missing, "; ");
+  std::uint64_t standby = 0;
+  for (const process_record& one : outcome_.processes) standby += one.told.standby;
+  if (!out.empty() && standby > 0) {
+    out += "; " + count_text(standby, "standby agent") +
+           (standby == 1 ? " is there: assign gives it a role"
+                         : " are there: assign gives them roles");
+  }
+  return out;
 }
 
 std::string session::topics_without_servers() const {

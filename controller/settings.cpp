@@ -105,6 +105,7 @@ plan make_plan(const settings& given) {
   for (const std::string& text : given.expect) add_expectation(out, text);
   for (const std::string& text : given.audit) out.audit.set(text);
   out.strict = given.strict;
+  out.per_agent = given.per_agent || !given.output.empty();
   const bool notify = *what == task::notify;
   if (test_of(*what)) {
     const long long count = given.count.value_or(1);
@@ -164,6 +165,21 @@ settings probe_settings(const settings& given, const rate_goal& goal) {
   out.load.rate = number_text(goal.limits.first);
   out.load.duration = given.search.step;
   if (out.load.max_late.empty()) out.load.max_late = number_text(usual_max_late(goal));
+  return out;
+}
+
+/// What assign has of the others' settings is status's.
+settings assign_settings_of(const settings& given) {
+  const std::array<std::pair<const char*, bool>, 4> of_others = {
+      {{"--expect", !given.expect.empty()},
+       {"--output", !given.output.empty()},
+       {"--out", !given.out.empty()},
+       {"--metrics", !given.metrics.empty()}}};
+  for (const auto& [option, is_given] : of_others) {
+    if (is_given) throw configuration_error(std::string{option} + " is not for assign");
+  }
+  settings out = given;
+  out.task = name_of(task::status);
   return out;
 }
 
@@ -242,6 +258,11 @@ checked_settings check_settings(const settings& given) {
     out.goal = read_goal(given.search);
     out.what = make_plan(probe_settings(given, *out.goal));
     out.what.native_clients_for = find_rate_task;
+  } else if (given.task == assign_task) {
+    out.what = make_plan(assign_settings_of(given));
+    out.assign = read_placement(
+        given.assign, out.what.topics.empty() ? std::vector{out.what.topic} : out.what.topics,
+        given.topics);
   } else {
     out.what = make_plan(given);
   }
@@ -252,6 +273,10 @@ checked_settings check_settings(const settings& given) {
   if (url.empty() && (control.same_bus || control.places.empty())) url = default_url;
   if (!url.empty()) set_bus(out, file, url);
   set_control(out, file, control, url);
+  if (out.assign && out.places.empty()) {
+    throw configuration_error(
+        "assign needs direct control: --control tcp://[HOST]:PORT or unix:/PATH, or --hosts");
+  }
   if (!given.metrics.empty()) {
     out.metrics = drivers::listen_address::parse(given.metrics, "--metrics");
     // Before anything is started for the run; it listens when there is a session to tell of.

@@ -6,6 +6,7 @@
 
 #include "drivers/metrics_server.hpp"
 
+#include "controller/assign_settings.hpp"
 #include "controller/direct_links.hpp"
 #include "controller/load_options.hpp"
 #include "controller/plan.hpp"
@@ -27,10 +28,6 @@ struct transport_settings;
 }  // namespace ombt::drivers
 
 namespace ombt::controller {
-
-/// Where agents are reached if nothing says it: true: the processes of this machine, by direct
-/// control; false: over the bus under test.
-inline constexpr bool direct_by_default = false;
 
 inline constexpr std::string_view default_url = "rabbit://localhost:5672";
 
@@ -69,6 +66,7 @@ struct settings {
   std::vector<std::string> audit;  ///< KEY=VALUE each
   bool strict = false;             ///< a run that was harness-limited fails
   std::string output;              ///< file, or empty
+  bool per_agent = false;          ///< each agent's own latency is wanted; `output` implies it
   std::string json;                ///< file, or empty
   std::string out;                 ///< folder, or empty
   std::string metrics;             ///< address at which figures are served, or empty
@@ -77,6 +75,7 @@ struct settings {
   double pause = 0;                ///< seconds
   load_settings load;
   search_settings search;       ///< of find-rate
+  assign_settings assign;       ///< of assign
   std::optional<double> delay;  ///< seconds; none: default_delay
   std::string severity = "debug";
 };
@@ -84,8 +83,9 @@ struct settings {
 /// The settings, read and checked.
 struct checked_settings {
   settings given;
-  plan what;                      ///< of find-rate: that of a probe, at the first rate
-  std::optional<rate_goal> goal;  ///< of find-rate
+  plan what;                        ///< of find-rate: that of a probe, at the first rate
+  std::optional<rate_goal> goal;    ///< of find-rate
+  std::optional<placement> assign;  ///< of assign; `what` is then that of status
   std::vector<std::shared_ptr<const drivers::transport_settings>> control_buses;
   std::vector<direct_links::place> places;       ///< of direct control
   std::shared_ptr<const drivers::token> secret;  ///< of these, if one is reached over TCP

@@ -151,13 +151,33 @@ void append_errors(std::string& out, const char* who, const side& s) {
 std::string process_words(const wire::control::process_hello& told) {
   std::string out;
   for (const std::string& part :
-       {told.topology, told.bus, told.site.empty() ? "" : "site " + told.site,
-        told.standby > 0 ? std::to_string(told.standby) + " on standby" : ""}) {
+       {told.topology, told.bus, told.site.empty() ? "" : "site " + told.site}) {
     if (part.empty()) continue;
     out += out.empty() ? "  " : ", ";
     out += part;
   }
   return out;
+}
+
+bool has_roles(const wire::control::process_hello& told) {
+  return std::any_of(told.agents.begin(), told.agents.end(), [](auto count) { return count > 0; });
+}
+
+/// Agents without a role, of which nobody answers.
+void append_standby(std::string& out, const std::vector<process_record>& processes) {
+  std::map<std::pair<std::string, std::int64_t>, const wire::control::process_hello*> there;
+  std::size_t all = 0;
+  for (const process_record& one : processes) {
+    if (one.told.standby == 0) continue;
+    all += one.told.standby;
+    there.emplace(std::pair{one.told.host, one.told.pid}, &one.told);
+  }
+  if (all == 0) return;
+  out += "\nStandby agents: " + std::to_string(all) + '\n';
+  for (const auto& [where, told] : there) {
+    out += "  host " + where.first + "  process " + std::to_string(where.second) + "  " +
+           count_text(told->standby, "agent") + process_words(*told) + '\n';
+  }
 }
 
 }  // namespace
@@ -361,6 +381,7 @@ std::string status_report(const plan& what, const outcome& found, bool names) {
       for (const std::string* name : p.names) out += "    " + *name + '\n';
     }
   }
+  append_standby(out, found.processes);
   if (!what.topics.empty()) {
     out += "\nTopics:\n";
     append_topic_agents(out, what, found, names);
@@ -369,7 +390,12 @@ std::string status_report(const plan& what, const outcome& found, bool names) {
 }
 
 std::string shutdown_report(const outcome& found) {
-  return count_text(found.agents.size(), "agent") + " told to leave\n";
+  // Those without a role leave with their process, unless others there have one.
+  std::size_t standby = 0;
+  for (const process_record& one : found.processes) {
+    if (!has_roles(one.told)) standby += one.told.standby;
+  }
+  return count_text(found.agents.size() + standby, "agent") + " told to leave\n";
 }
 
 }  // namespace ombt::controller

@@ -30,6 +30,9 @@ class answer_path {
   /// Queues a client_result; details: with the histogram.
   virtual void send_result(wire::control::agent_kind kind, const std::string& name, report figures,
                            bool details) = 0;
+  /// All agents of that kind whose results go this way have sent them, for now: what has been kept
+  /// back to go together goes.
+  virtual void results_complete(wire::control::agent_kind /*kind*/) {}
   /// Asks the controller whether it is still there; answer runs once, later (not if the carrier
   /// stops before). While the bus is out of reach nobody is known to be gone.
   virtual void check_alive(std::function<void(bool alive)> answer) = 0;

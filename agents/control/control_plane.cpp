@@ -12,18 +12,45 @@ namespace ombt::agents {
 namespace control = wire::control;
 
 control_plane::control_plane(agent_host& host, const fleet_plan& plan)
-    : plan_(plan), bounds_(plan.options.max_rate, plan.options.max_length) {
-  for (std::size_t i = 0; i < plan.topics.size(); ++i) {
-    topics_.push_back(std::make_unique<coordinator>(host, bounds_, static_cast<std::uint32_t>(i)));
+    : host_(host),
+      plan_(plan),
+      bounds_(plan.options.max_rate, plan.options.max_length),
+      door_(host, bounds_) {
+  make_coordinators();
+}
+
+void control_plane::make_coordinators() {
+  for (std::size_t i = 0; i < roles_->topics.size(); ++i) {
+    topics_.push_back(std::make_unique<coordinator>(host_, bounds_, static_cast<std::uint32_t>(i)));
   }
+}
+
+void control_plane::on_assign(role_giver assign, std::function<void()> dismissed) {
+  assign_ = std::move(assign);
+  dismissed_ = std::move(dismissed);
+}
+
+void control_plane::retire() {
+  roles_ = &plan_;
+  direct_->serve({}, hello(), false);
+  for (const auto& commands : topics_) refused_before_ += commands->refused();
+  topics_.clear();
+  bounds_ = run_bounds(plan_.options.max_rate, plan_.options.max_length);
+}
+
+void control_plane::serve(const fleet_plan& roles) {
+  roles_ = &roles;
+  make_coordinators();
+  direct_->serve(endpoints(), hello(), true);
 }
 
 void control_plane::connect(
     drivers::loop& on, const std::function<std::unique_ptr<drivers::transport>()>& make_transport,
     const port_factory& join) {
   if (plan_.port) {
-    carriers_.push_back(
-        std::make_unique<direct_carrier>(on, settings_at_port(), *topics_.front(), join));
+    auto made = std::make_unique<direct_carrier>(on, settings_at_port(), door_, join);
+    direct_ = made.get();
+    carriers_.push_back(std::move(made));
   } else if (plan_.control_bus) {
     connect_buses(on, make_transport);
   }
@@ -31,11 +58,15 @@ void control_plane::connect(
 
 std::vector<control_endpoint> control_plane::endpoints() const {
   std::vector<control_endpoint> all;
-  for (std::uint32_t topic = 0; topic < plan_.topics.size(); ++topic) {
+  for (std::uint32_t topic = 0; topic < roles_->topics.size(); ++topic) {
     for (const control::agent_kind kind : control::agent_kinds) {
-      const agent_group& group = plan_.group({kind, topic});
+      const agent_group& group = roles_->group({kind, topic});
       if (group.agents.empty()) continue;
-      all.push_back({kind, group.control_name, plan_.topics[topic], topics_[topic].get()});
+      // By direct control there are no names, and with unique there is one topic for all.
+      const bool one_for_all = plan_.port && plan_.options.unique;
+      all.push_back({kind, group.control_name,
+                     one_for_all ? std::string(control::unique_topic) : roles_->topics[topic],
+                     topics_[topic].get()});
     }
   }
   return all;
@@ -54,29 +85,37 @@ void control_plane::connect_buses(
     settings.endpoints.assign(addresses.begin() + static_cast<std::ptrdiff_t>(from),
                               addresses.begin() + static_cast<std::ptrdiff_t>(to));
     carriers_.push_back(
-        std::make_unique<bus_carrier>(on, std::move(settings), *topics_.front(), make_transport()));
+        std::make_unique<bus_carrier>(on, std::move(settings), door_, make_transport()));
   }
 }
 
 direct_carrier_settings control_plane::settings_at_port() const {
   direct_carrier_settings out;
   out.endpoints = endpoints();
-  control::process_hello& hello = out.hello;
-  if (plan_.options.unique) {
-    for (control_endpoint& one : out.endpoints) one.topic = control::unique_topic;
-    hello.topics = {std::string(control::unique_topic)};
-  } else {
-    hello.topics = plan_.topics;
-  }
-  hello.program = plan_.options.program + " " OMBT_VERSION;
-  hello.process = plan_.port->process;
-  hello.host = plan_.host;
-  hello.boot = boot_id();
-  hello.pid = ::getpid();
-  hello.site = plan_.options.site;
-  hello.topology = plan_.bus->topology.to_string();
-  hello.bus = plan_.bus->messaging.url.masked();
+  out.hello = hello();
   out.port = *plan_.port;
+  out.assign = assign_;
+  out.dismissed = dismissed_;
+  return out;
+}
+
+control::process_hello control_plane::hello() const {
+  control::process_hello out;
+  if (plan_.options.unique && !roles_->topics.empty()) {
+    out.topics = {std::string(control::unique_topic)};
+  } else {
+    out.topics = roles_->topics;
+  }
+  out.program = plan_.options.program + " " OMBT_VERSION;
+  out.process = plan_.port->process;
+  out.host = plan_.host;
+  out.boot = boot_id();
+  out.pid = ::getpid();
+  out.capacity = static_cast<std::uint32_t>(plan_.capacity());
+  out.site = plan_.options.site;
+  out.topology = plan_.bus->topology.to_string();
+  out.bus = roles_->bus->messaging.url.masked();
+  if (assign_) out.capabilities.emplace_back(control::assign_method);
   return out;
 }
 
@@ -126,7 +165,7 @@ std::string control_plane::deaf_because() const {
 
 std::string control_plane::counted() const {
   std::uint64_t refused = 0;
-  std::uint64_t too_many = 0;
+  std::uint64_t too_many = refused_before_;
   std::uint64_t answers_lost = 0;
   std::string last;
   std::string lost_because;

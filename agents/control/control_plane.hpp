@@ -32,6 +32,14 @@ class control_plane {
                const std::function<std::unique_ptr<drivers::transport>()>& make_transport,
                const port_factory& join);
   std::size_t carriers() const noexcept { return carriers_.size(); }
+  /// Of a process of standby agents, before connect(): who gives them roles, and who is told that
+  /// they are to leave while they have none.
+  void on_assign(role_giver assign, std::function<void()> dismissed);
+  /// The agents there were are nobody's any more: what was asked of them is forgotten.
+  void retire();
+  /// Commands are for the agents of that plan from now on, which must outlive it or retire(), and
+  /// controllers that are there are told so.
+  void serve(const fleet_plan& roles);
   void start();
   /// Leaves cleanly; done runs at the latest after `limit`, at once without carriers.
   void stop(drivers::duration limit, std::function<void()> done);
@@ -55,14 +63,23 @@ class control_plane {
   std::string counted() const;
 
  private:
+  void make_coordinators();
   std::vector<control_endpoint> endpoints() const;
   void connect_buses(drivers::loop& on,
                      const std::function<std::unique_ptr<drivers::transport>()>& make_transport);
   direct_carrier_settings settings_at_port() const;
+  wire::control::process_hello hello() const;
 
-  const fleet_plan& plan_;
+  agent_host& host_;
+  const fleet_plan& plan_;            ///< that the process was started with
+  const fleet_plan* roles_ = &plan_;  ///< of the agents that there are
   run_bounds bounds_;
+  coordinator door_;  ///< of what carriers say that is for no topic
   std::vector<std::unique_ptr<coordinator>> topics_;
+  std::uint64_t refused_before_ = 0;  ///< by coordinators that are gone
+  role_giver assign_;
+  std::function<void()> dismissed_;
+  direct_carrier* direct_ = nullptr;  ///< among the carriers
   std::vector<std::unique_ptr<carrier>> carriers_;
 };
 

@@ -123,6 +123,7 @@ void coordinator::run_done(agent_kind kind, const std::string& name, report figu
   run& first = queue.front();
   first.from->send_result(kind, name, std::move(figures), first.plan->details);
   if (--first.agents_left > 0) return;
+  first.from->results_complete(kind);
   queue.pop_front();
   start_first(kind);
 }
@@ -146,7 +147,9 @@ void coordinator::collected(std::uint64_t ticket, const std::string& name, repor
   collection& asked = found->second;
   const bool details = wire::control::is_native_controller(asked.from->controller().server);
   asked.from->send_result(asked.kind, name, std::move(figures), details);
-  if (--asked.agents_left == 0) collections_.erase(found);
+  if (--asked.agents_left > 0) return;
+  asked.from->results_complete(asked.kind);
+  collections_.erase(found);
 }
 
 bool coordinator::running(agent_kind kind) const noexcept {

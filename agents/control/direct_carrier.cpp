@@ -16,6 +16,11 @@ std::shared_ptr<void> join_port(drivers::loop& on, drivers::shared_port::setting
 direct_carrier::direct_carrier(drivers::loop& loop, direct_carrier_settings settings,
                                command_handler& handler, port_factory join)
     : loop_(loop), settings_(std::move(settings)), handler_(handler), join_(std::move(join)) {
+  know_topics();
+}
+
+void direct_carrier::know_topics() {
+  topics_.clear();
   for (const control_endpoint& named : settings_.endpoints) {
     topics_[named.topic] = named.commands != nullptr ? named.commands : &handler_;
   }
@@ -32,6 +37,15 @@ void direct_carrier::start() {
   told.failed = [this](std::string why) { fail(std::move(why)); };
   told.taken = [this](std::unique_ptr<drivers::channel> from) { take(std::move(from)); };
   port_ = join_(loop_, settings_.port, std::move(told));
+}
+
+void direct_carrier::serve(std::vector<control_endpoint> endpoints,
+                           wire::control::process_hello hello, bool tell) {
+  for (const auto& session : sessions_) session->forget_handlers();
+  settings_.endpoints = std::move(endpoints);
+  settings_.hello = std::move(hello);
+  know_topics();
+  for (std::size_t i = 0; tell && i < sessions_.size(); ++i) sessions_[i]->tell_roles();
 }
 
 void direct_carrier::stop(drivers::duration limit, std::function<void()> done) {
@@ -92,6 +106,9 @@ wire::control::process_hello direct_carrier::hello() const {
     out.agents[static_cast<std::size_t>(named.kind)] +=
         static_cast<std::uint32_t>(commands->agents(named.kind));
   }
+  std::uint32_t with_roles = 0;
+  for (const std::uint32_t count : out.agents) with_roles += count;
+  out.standby = out.capacity - std::min(out.capacity, with_roles);
   return out;
 }
 

@@ -12,7 +12,11 @@
 //          failed                       handler gets on_carrier_failed              failed
 // any      stop                         the port is left; sessions send what they
 //                                       have, and end                               stopped
+//
+// Whose commands it carries may change (serve): runs that were prepared for others are forgotten,
+// and controllers that are there are told of the new ones.
 
+#include "wire/control/assign.hpp"
 #include "wire/control/direct.hpp"
 #include "wire/json/value.hpp"
 
@@ -35,12 +39,19 @@ using port_factory = std::function<std::shared_ptr<void>(
 std::shared_ptr<void> join_port(drivers::loop& on, drivers::shared_port::settings what,
                                 drivers::shared_port::events told);
 
+/// Gives the process's agents other roles. `done` runs once, perhaps in the call, with why not;
+/// empty: they have them.
+using role_giver = std::function<void(const wire::control::assign_request& asked,
+                                      std::function<void(std::string why)> done)>;
+
 struct direct_carrier_settings {
   drivers::shared_port::settings port;
   wire::control::process_hello hello;       ///< but for the numbers of agents
   std::vector<control_endpoint> endpoints;  ///< one a kind and topic; names say nothing here
-  std::size_t controller_limit = 64;        ///< connections at once
-  std::size_t answer_limit = 1'000'000;     ///< answers waiting for one controller
+  role_giver assign;                        ///< of standby agents, else empty
+  std::function<void()> dismissed;       ///< agents without a role, all of them, are told to leave
+  std::size_t controller_limit = 64;     ///< connections at once
+  std::size_t answer_limit = 1'000'000;  ///< answers waiting for one controller
   drivers::duration hello_limit = std::chrono::seconds{5};
 };
 
@@ -61,6 +72,11 @@ class direct_carrier final : public carrier, private drivers::timer_target {
   std::string deaf_because() const override { return {}; }
   drivers::time_point last_heard() const override;
 
+  /// The commands are for these from now on, and the hello is that (but for the numbers of agents).
+  /// `tell`: whoever has had a hello gets the new one. The handlers before may go then.
+  void serve(std::vector<control_endpoint> endpoints, wire::control::process_hello hello,
+             bool tell);
+
  private:
   friend class direct_session;
 
@@ -71,10 +87,11 @@ class direct_carrier final : public carrier, private drivers::timer_target {
   void end(direct_session& session);
   void on_timer(std::uint64_t) override;
   void end_stop();
+  void know_topics();
   wire::control::process_hello hello() const;
 
   drivers::loop& loop_;
-  const direct_carrier_settings settings_;
+  direct_carrier_settings settings_;
   command_handler& handler_;
   const port_factory join_;
   std::map<std::string, command_handler*, std::less<>> topics_;

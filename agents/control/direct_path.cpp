@@ -26,6 +26,7 @@ void direct_path::send_pong(control::agent_kind kind, const std::string& name,
     return;
   }
   direct_session::owed pong;
+  pong.answers = 1;
   pong.topic = topic_;
   pong.kind = kind;
   pong.name = name;
@@ -39,13 +40,20 @@ void direct_path::send_result(control::agent_kind kind, const std::string& name,
     ++counters_->answers_lost;
     return;
   }
+  if (details && session_->controller().merged)
+    return session_->gather(topic_, kind, name, figures);
   direct_session::owed result;
+  result.answers = 1;
   result.topic = topic_;
   result.kind = kind;
   result.name = name;
   result.figures = std::make_unique<report>(std::move(figures));
   result.details = details;
   session_->queue(std::move(result));
+}
+
+void direct_path::results_complete(control::agent_kind kind) {
+  if (session_ != nullptr) session_->batches_.complete(topic_, kind);
 }
 
 void direct_path::run_begun(const std::string& run) {

@@ -28,6 +28,7 @@ class direct_path final : public answer_path, public std::enable_shared_from_thi
                  const std::string& run) override;
   void send_result(wire::control::agent_kind kind, const std::string& name, report figures,
                    bool details) override;
+  void results_complete(wire::control::agent_kind kind) override;
   /// At once: a connection that is open has its controller at the other end.
   void check_alive(std::function<void(bool)> answer) override { answer(session_ != nullptr); }
   void run_begun(const std::string& run) override;

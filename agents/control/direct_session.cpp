@@ -26,7 +26,10 @@ constexpr const char* not_held = "the process is not held by this controller";
 }  // namespace
 
 direct_session::direct_session(direct_carrier& owner, std::unique_ptr<drivers::channel> channel)
-    : owner_(owner), channel_(std::move(channel)), runs_(owner.loop_) {
+    : owner_(owner),
+      channel_(std::move(channel)),
+      batches_(owner.loop_, [this](result_batches::batch what) { queue_batch(std::move(what)); }),
+      runs_(owner.loop_) {
   channel_->set_handler(*this);
   set_timer(limit, drivers::steady_clock::now() + owner_.settings_.hello_limit);
 }
@@ -58,7 +61,8 @@ void direct_session::on_closed(drivers::channel&, error_code, std::string_view) 
 void direct_session::gone() {
   if (state_ == state::gone) return;
   state_ = state::gone;
-  for (const owed& lost : waiting_) owner_.counters_->answers_lost += lost.topic.empty() ? 0U : 1U;
+  for (const owed& lost : waiting_) owner_.counters_->answers_lost += lost.answers;
+  owner_.counters_->answers_lost += batches_.drop();
   waiting_.clear();
   cancel(limit);
   // Whoever is in the middle of sending here goes on first; the channel closes with this.
@@ -75,7 +79,25 @@ void direct_session::give_up() {
   }
 }
 
+void direct_session::forget_handlers() {
+  runs_.drop();
+  for (const auto& [key, known] : paths_) {
+    if (const auto path = known.lock()) path->cut();
+  }
+  paths_.clear();
+}
+
+void direct_session::tell_roles() {
+  if (state_ != state::known) return;
+  std::string hello;
+  append_process_hello(hello, owner_.hello());
+  owed out;
+  control::append_direct_command(out.frame, 0, "roles", {}, {}, hello);
+  queue(std::move(out));
+}
+
 void direct_session::leave(drivers::time_point latest) {
+  if (state_ < state::leaving) batches_.flush();
   if (state_ >= state::leaving) return;
   state_ = state::leaving;
   set_timer(limit, latest);
@@ -116,7 +138,7 @@ void direct_session::greet(const message& asked) {
 
 void direct_session::carry_out(const message& asked, std::int64_t received) {
   using handler = void (direct_session::*)(const message&);
-  static constexpr std::array<std::pair<std::string_view, handler>, 8> handlers = {{
+  static constexpr std::array<std::pair<std::string_view, handler>, 9> handlers = {{
       {"client_ping", &direct_session::ping},
       {"get_server_results", &direct_session::collect},
       {"shutdown", &direct_session::shut_down},
@@ -125,6 +147,7 @@ void direct_session::carry_out(const message& asked, std::int64_t received) {
       {"release", &direct_session::release},
       {"prepare", &direct_session::prepare},
       {"start", &direct_session::start},
+      {control::assign_method, &direct_session::assign},
   }};
   if (asked.method == wire_name(control::method::clock)) return tell_time(asked, received);
   for (const auto& [name, handle] : handlers) {
@@ -201,7 +224,9 @@ void direct_session::shut_down(const message& asked) {
   if (!has_address(asked)) return;
   answer(asked);
   const auto topic = owner_.topics_.find(asked.topic);
-  if (topic != owner_.topics_.end()) topic->second->on_shutdown(*asked.kind);
+  if (topic != owner_.topics_.end()) return topic->second->on_shutdown(*asked.kind);
+  // Without a role they are in every topic.
+  if (owner_.topics_.empty() && owner_.settings_.dismissed) owner_.settings_.dismissed();
 }
 
 void direct_session::run_test(const message& asked) {
@@ -280,6 +305,25 @@ void direct_session::run_begun(const std::string& run) {
   queue(std::move(out));
 }
 
+void direct_session::assign(const message& asked) {
+  if (owner_.holder_ != this) return refuse(asked, not_held);
+  if (!owner_.settings_.assign) {
+    return refuse(asked, "the process was started with roles, not with --standby");
+  }
+  control::assign_request request;
+  std::string why;
+  if (!read_assign_request(asked.args, request, why)) return refuse(asked, why);
+  owner_.settings_.assign(request, [id = asked.id, to = std::weak_ptr<direct_session*>(self_)](
+                                       const std::string& why_not) {
+    const auto there = to.lock();
+    if (!there) return;
+    message of;
+    of.id = id;
+    of.method = control::assign_method;
+    why_not.empty() ? (*there)->answer(of) : (*there)->refuse(of, why_not);
+  });
+}
+
 void direct_session::tell_time(const message& asked, std::int64_t received) {
   control::clock_request request;
   std::string why;
@@ -299,7 +343,7 @@ void direct_session::tell_progress(std::string_view text) {
 
 void direct_session::queue(owed what) {
   if (state_ == state::gone) {
-    if (!what.topic.empty()) ++owner_.counters_->answers_lost;
+    owner_.counters_->answers_lost += what.answers;
     return;
   }
   waiting_.push_back(std::move(what));
@@ -310,12 +354,29 @@ void direct_session::queue(owed what) {
   send_waiting();
 }
 
+void direct_session::gather(const std::string& topic, control::agent_kind kind,
+                            const std::string& name, const report& figures) {
+  if (state_ == state::gone) {
+    ++owner_.counters_->answers_lost;
+    return;
+  }
+  batches_.add(topic, kind, name, figures);
+  if (state_ == state::leaving) batches_.flush();
+}
+
+void direct_session::queue_batch(result_batches::batch what) {
+  owed out;
+  out.answers = what.agents;
+  control::append_direct_command(out.frame, 0, "results", what.kind, what.topic, what.args);
+  queue(std::move(out));
+}
+
 void direct_session::send_waiting() {
   while (!waiting_.empty() && channel_->unsent() < unsent_limit) {
     const owed next = std::move(waiting_.front());
     waiting_.pop_front();
     channel_->send(next.topic.empty() ? next.frame : frame_of(next));
-    if (!next.topic.empty()) ++owner_.counters_->answers;
+    owner_.counters_->answers += next.answers;
   }
   if (state_ != state::leaving || !waiting_.empty() || channel_->unsent() > 0) return;
   channel_->finish();

@@ -2,8 +2,8 @@
 #pragma once
 // A controller's connection to a process of agents, over any number of its sessions (their name is
 // in reply_addr): reads its commands, gives them to whom they are for, and sends pongs, results and
-// answers in the order in which they come to be, as fast as they are read. Part of direct_carrier;
-// one thread.
+// answers in the order in which they come to be, as fast as they are read; results of several
+// agents as one, where the controller takes them so. Part of direct_carrier; one thread.
 //
 // state     event                          what happens                                next state
 // fresh      hello of this version          answered                                    known
@@ -25,6 +25,7 @@
 
 #include "agents/control/carrier.hpp"
 #include "agents/control/prepared_runs.hpp"
+#include "agents/control/result_batches.hpp"
 
 #include <cstdint>
 #include <deque>
@@ -55,6 +56,11 @@ class direct_session final : private drivers::channel_handler, private drivers::
   const wire::control::controller_hello& controller() const noexcept { return controller_; }
   /// Ends it for everybody: its runs, what it holds, its paths. Before it is removed.
   void give_up();
+  /// What it was asked for the agents that there are is forgotten, as far as they have not been
+  /// told; their handlers go, and there will be others.
+  void forget_handlers();
+  /// Tells a controller that has had a hello what it is now.
+  void tell_roles();
 
  private:
   friend class direct_path;
@@ -64,7 +70,8 @@ class direct_session final : private drivers::channel_handler, private drivers::
   /// What is to be sent: a frame, or what one is made of when its turn comes.
   struct owed {
     std::string frame = {};
-    std::string topic = {};  ///< of a pong or a result; empty: neither
+    std::size_t answers = 0;  ///< pongs and agents' results in it
+    std::string topic = {};   ///< of a pong or a result
     wire::control::agent_kind kind = wire::control::agent_kind::rpc_client;
     std::string name = {};
     std::unique_ptr<report> figures = {};  ///< empty: a pong
@@ -89,6 +96,7 @@ class direct_session final : private drivers::channel_handler, private drivers::
   void release(const message& asked);
   void prepare(const message& asked);
   void start(const message& asked);
+  void assign(const message& asked);
   void tell_time(const message& asked, std::int64_t received);
   /// Refused where it does not say whom it is for.
   bool has_address(const message& asked);
@@ -101,6 +109,9 @@ class direct_session final : private drivers::channel_handler, private drivers::
   void answer(const message& asked, std::string_view result_json = "null");
   void refuse(const message& asked, const std::string& why);
   void queue(owed what);
+  void gather(const std::string& topic, wire::control::agent_kind kind, const std::string& name,
+              const report& figures);
+  void queue_batch(result_batches::batch what);
   void send_waiting();
   std::string frame_of(const owed& what) const;
   void gone();
@@ -117,8 +128,11 @@ class direct_session final : private drivers::channel_handler, private drivers::
   std::map<std::string, std::weak_ptr<direct_path>> paths_;  ///< by topic and address
   std::size_t most_paths_ = 64;  ///< with more than these those are forgotten that nobody needs
   std::deque<owed> waiting_;
+  result_batches batches_;
   prepared_runs runs_;
   drivers::loop::timer_id timers_[2] = {0, 0};
+  /// For what may outlive it.
+  const std::shared_ptr<direct_session*> self_ = std::make_shared<direct_session*>(this);
 };
 
 }  // namespace ombt::agents

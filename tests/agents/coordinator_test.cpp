@@ -25,6 +25,9 @@ struct fake_path final : answer_path {
   void send_result(agent_kind, const std::string& name, report figures, bool details) override {
     results.push_back({name, figures.results.msgs_ok, details});
   }
+  void results_complete(agent_kind kind) override {
+    complete.push_back(std::string(wire_name(kind)) + " " + std::to_string(results.size()));
+  }
   void check_alive(std::function<void(bool)> answer) override { questions.push_back(answer); }
   void run_begun(const std::string& run) override { begun.push_back(run); }
   std::function<void(std::string_view)> progress() override {
@@ -39,6 +42,7 @@ struct fake_path final : answer_path {
   wire::control::reply_address address{"e", "t", ""};
   std::vector<std::string> pongs;
   std::vector<result> results;
+  std::vector<std::string> complete;
   std::vector<std::function<void(bool)>> questions;
   std::vector<std::string> begun;
   std::vector<std::string> told;
@@ -119,6 +123,20 @@ TEST_CASE_METHOD(
   done("c-1", 5);
   commands.on_ping(agent_kind::rpc_client, a);
   CHECK(a->pongs.back() == "RPCClient c-1");
+}
+
+TEST_CASE_METHOD(coordinator_fixture, "The way back is told when all have reported") {
+  run(a, 5, 1, "run-a");
+  run(b, 5, 1, "run-b");
+  done("c-0", 5);
+  CHECK(a->complete.empty());
+  done("c-1", 5);
+  CHECK(a->complete == std::vector<std::string>{"RPCClient 2"});
+  CHECK(b->complete.empty());
+  commands.on_collect(agent_kind::rpc_server, a);
+  REQUIRE(agents.collections.size() == 1);
+  commands.collected(agents.collections[0].second, "s-0", {});
+  CHECK(a->complete == std::vector<std::string>{"RPCClient 2", "RPCServer 3"});
 }
 
 TEST_CASE_METHOD(coordinator_fixture,

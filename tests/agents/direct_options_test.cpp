@@ -68,7 +68,8 @@ TEST_CASE_METHOD(direct_options, "With direct control there is a port and no con
     std::string host;
     std::uint16_t port;
   };
-  const std::vector<expected> all = {{"tcp://:5700", "", "", 5700},
+  const std::vector<expected> all = {{"", "", "", 5700},
+                                     {"tcp://:5700", "", "", 5700},
                                      {"tcp://:5800", "", "", 5800},
                                      {"tcp://127.0.0.1", "", "127.0.0.1", 5700},
                                      {"tcp://[::1]:5801", "", "::1", 5801},

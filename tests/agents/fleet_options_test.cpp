@@ -243,6 +243,7 @@ TEST_CASE("The file descriptors that agents need are counted by topology") {
 TEST_CASE("Addresses to connect from are checked, and kept in their order") {
   fleet_options o;
   o.rpc_clients = 3;
+  o.control_url = "bus";
   CHECK(make_fleet_plan(o).bus->bind_addresses.empty());
   CHECK(make_fleet_plan(o).bus->bind_address(7).empty());
   o.bind_address = "127.0.0.3,127.0.0.2,127.0.0.3";

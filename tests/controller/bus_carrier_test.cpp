@@ -80,6 +80,7 @@ controller::outcome run(tests::fake_bus& bus, controller::plan what,
 
 std::unique_ptr<agents::fleet> fleet_of(tests::fake_bus& bus, agents::fleet_options options) {
   options.topic = "t";
+  options.control_url = "bus";
   options.timeout = 5;
   options.url = "rabbit://unused";
   auto fleet = std::make_unique<agents::fleet>(

@@ -112,6 +112,16 @@ struct clock_script {
     if (clocks.begin_after(at())) play();
     return summary();
   }
+  /// The same with a round in the middle of it, when `meanwhile` has been done.
+  clocks_summary long_run(const std::function<void()>& meanwhile) {
+    if (clocks.begin_before()) play();
+    passed += 10 * second;
+    meanwhile();
+    if (clocks.begin_during()) play();
+    passed += 10 * second;
+    if (clocks.begin_after(at())) play();
+    return summary();
+  }
   clocks_summary summary(std::size_t agents = 2) const {
     return clocks.summary(agents, client, server);
   }
@@ -126,6 +136,33 @@ struct clock_script {
 };
 
 }  // namespace
+
+TEST_CASE("in a run clocks are compared again, and nobody is told a correction") {
+  clock_script s;
+  s.pong(client, "c", "far", "there");
+  s.pong(server, "s", "home", "here");
+  peer& far = s.peers.at("far");
+  far.ahead = 5 * ms;
+  const auto found = s.long_run([&] {
+    CHECK(far.corrected == -5 * ms);
+    far.corrected.reset();
+    far.ahead = 6 * ms;
+  });
+  CHECK_FALSE(far.corrected);
+  CHECK(far.asked == 3 * clock_exchanges::round_length + 1);
+  REQUIRE(found.machines.size() == 1);
+  CHECK(found.machines[0].good());
+  CHECK(found.machines[0].known->bound >= ms);
+}
+
+TEST_CASE("who is silent in a run has answers after it all the same") {
+  clock_script s;
+  s.pong(client, "c", "far", "there");
+  s.pong(server, "s", "home", "here");
+  const auto found = s.long_run([&] { s.peers.at("far").silent = true; });
+  REQUIRE(found.machines.size() == 1);
+  REQUIRE(found.machines[0].known);  // by the round before
+}
 
 TEST_CASE("agents on the controller's machine need no exchange, whatever their host is called") {
   clock_script s;

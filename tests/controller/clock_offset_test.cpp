@@ -63,13 +63,13 @@ TEST_CASE("whatever the ways take and the clock does, the error stays within the
       before.add(clock.exchange(k * 20 * ms, way(random), way(random), way(random)));
       after.add(clock.exchange(end + k * 20 * ms, way(random), way(random), way(random)));
     }
-    const auto known = assess(before, after, end);
+    const auto known = assess(before, {}, after, end);
     REQUIRE(known);
     CHECK_FALSE(known->stepped);
     for (const std::int64_t at : {200 * ms, end / 3, end / 2, end}) {
       CHECK(std::abs(clock.read(at) - at - known->offset) <= known->bound + 2);
     }
-    const auto alone = assess(before, clock_round(), end);
+    const auto alone = assess(before, {}, clock_round(), end);
     REQUIRE(alone);
     CHECK(std::abs(clock.read(end) - end - alone->offset) <= alone->bound + 2);
   }
@@ -80,7 +80,7 @@ TEST_CASE("drift is told in parts per million") {
   clock_round before, after;
   before.add(clock.exchange(0, ms, 0, ms));
   after.add(clock.exchange(100 * second, ms, 0, ms));
-  const auto known = assess(before, after, 100 * second);
+  const auto known = assess(before, {}, after, 100 * second);
   REQUIRE(known);
   CHECK(known->drift == Approx(40).margin(0.01));
   CHECK(known->bound == Approx(4 * ms + ms).margin(1000));
@@ -93,10 +93,48 @@ TEST_CASE("a clock that was set is found out, within a round and between two") {
   before.add(clock.exchange(0, ms, 0, ms));
   clock.ahead = 20 * ms;
   after.add(clock.exchange(10 * second, ms, 0, ms));
-  CHECK(assess(before, after, 10 * second)->stepped);
+  CHECK(assess(before, {}, after, 10 * second)->stepped);
   before.add(clock.exchange(10 * ms, ms, 0, ms));
   CHECK(before.stepped());
-  CHECK(assess(before, clock_round(), second)->stepped);
+  CHECK(assess(before, {}, clock_round(), second)->stepped);
+}
+
+TEST_CASE("rounds during the run bound what both ends do not see") {
+  other clock{50 * ms};
+  clock_round before, between, after;
+  clock_course during;
+  before.add(clock.exchange(0, ms, 0, ms));
+  during.add(clock_round(), before);
+  CHECK_FALSE(during.last());
+  SECTION("a drift there and back") {
+    clock.ahead = 52 * ms;
+    between.add(clock.exchange(10 * second, 2 * ms, 0, 2 * ms));
+    during.add(between, before);
+    clock.ahead = 50 * ms;
+    after.add(clock.exchange(20 * second, ms, 0, ms));
+    const auto known = assess(before, during, after, 20 * second);
+    REQUIRE(known);
+    CHECK(known->bound == 4 * ms);
+    CHECK_FALSE(known->stepped);
+    CHECK(assess(before, {}, after, 20 * second)->bound == ms);
+  }
+  SECTION("set, and set back") {
+    clock.ahead = 250 * ms;
+    between.add(clock.exchange(10 * second, ms, 0, ms));
+    during.add(between, before);
+    clock.ahead = 50 * ms;
+    after.add(clock.exchange(20 * second, ms, 0, ms));
+    CHECK(assess(before, during, after, 20 * second)->stepped);
+    CHECK_FALSE(assess(before, {}, after, 20 * second)->stepped);
+  }
+  SECTION("gone at the end: what is not known begins at the last round") {
+    between.add(clock.exchange(100 * second, ms, 0, ms));
+    during.add(between, before);
+    const auto known = assess(before, during, clock_round(), 101 * second);
+    REQUIRE(known);
+    CHECK(known->bound == Approx(ms + ms / 2).margin(2000));
+    CHECK(assess(before, {}, clock_round(), 101 * second)->bound > 50 * ms);
+  }
 }
 
 TEST_CASE("exchanges that no clock can have made count for nothing") {
@@ -109,5 +147,5 @@ TEST_CASE("exchanges that no clock can have made count for nothing") {
   CHECK_FALSE(round.add({0, lowest, highest, 10}));
   CHECK_FALSE(round.add({lowest, 0, 0, highest}));
   CHECK_FALSE(round.best());
-  CHECK_FALSE(assess(round, round, 0));
+  CHECK_FALSE(assess(round, {}, round, 0));
 }

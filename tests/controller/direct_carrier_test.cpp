@@ -55,6 +55,7 @@ TEST_CASE("direct control finds agents by process, at once") {
 
 TEST_CASE("a run over direct control: held, prepared, begun together") {
   direct_fixture f;
+  f.merged = GENERATE(false, true);
   auto& one = f.agents.add("h1", 3, 0);
   auto& two = f.agents.add("h1", 2, 0);
   auto& server = f.agents.add("h2", 0, 2);
@@ -86,6 +87,7 @@ TEST_CASE("a run over direct control: held, prepared, begun together") {
 
 TEST_CASE("sessions one after the other keep their connections and what they hold") {
   direct_fixture f;
+  f.merged = GENERATE(false, true);
   auto& one = f.agents.add("h1", 1, 1);
   REQUIRE(f.run(direct_plan(task::rpc_call)).ok());
   auto& late = f.agents.add("h1", 1, 0);
@@ -101,6 +103,7 @@ TEST_CASE("sessions one after the other keep their connections and what they hol
 
 TEST_CASE("several topics begin with one start a process") {
   direct_fixture f;
+  f.merged = GENERATE(false, true);
   auto& one = f.agents.add("h1", 2, 1, "t-0");
   f.agents.add("h1", 1, 2, "t-1");
   plan p = direct_plan(task::rpc_call);
@@ -305,6 +308,10 @@ TEST_CASE("what makes no sense from a process is counted, and no harm") {
        R"({"method": "client_pong", "kind": "RPCClient", "topic": "t", "args": {"kind": 7}})",
        R"({"method": "client_result", "topic": "t", "args": {"name": "n", "kind": "RPCClient",)"
        R"( "results": {"msgs_ok": -1}}})",
+       R"({"method": "results", "kind": "RPCClient", "topic": "t", "args": {}})",
+       R"({"method": "results", "topic": "t", "args": {"agents": [["n", 0, 0, 0, 0]], "results": )"
+       R"({"ombt": {"run": "", "latency": {"count": 0, "overflow": 0, "min": 0, "max": 0, )"
+       R"("total": 0, "counts": []}}}}})",
        R"({"method": "started", "args": {"run": 5}})", R"({"method": "progress", "args": {}})",
        R"({"method": "no such", "id": 5})", R"({"id": 7777, "result": null})",
        R"({"id": 1, "error": "no such id"})"}));
@@ -380,6 +387,7 @@ TEST_CASE("interrupted in a run, the processes are told to end it") {
 
 TEST_CASE("ten thousand agents in a hundred processes") {
   direct_fixture f;
+  f.merged = GENERATE(false, true);
   for (int i = 0; i < 100; ++i)
     f.agents.add(i % 2 == 0 ? "h1" : "h2", i < 90 ? 100 : 0, i < 90 ? 0 : 100);
   const auto found = f.run(direct_plan(task::rpc_call));

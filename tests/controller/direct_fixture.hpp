@@ -47,6 +47,7 @@ struct direct_fixture {
   std::vector<wire::control::live_report> live;
   std::function<void()> changed;
   bool closed = false;
+  bool merged = false;  ///< processes send results as one
 
   /// Runs a session to its end.
   controller::outcome run(controller::plan what,
@@ -56,7 +57,7 @@ struct direct_fixture {
     if (!links) {
       links = std::make_unique<controller::direct_links>(
           loop, agents.places(), agents.connector(),
-          wire::control::controller_hello{1, own_address.server, "here", 7});
+          wire::control::controller_hello{1, own_address.server, "here", 7, merged});
     }
     std::vector<std::unique_ptr<controller::session_carrier>> carriers;
     carriers.push_back(std::make_unique<controller::direct_carrier>(*links, !what.expect.empty()));

@@ -54,6 +54,39 @@ class Direct(DirectCase):
         self.assertIn("Highest rate that holds p99 <= 1 s: 100 messages/s", done.stdout)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
+    def test_results_are_the_same_merged_and_of_each_agent(self):
+        """Also casts and a site's calls; what is asked for agent by agent is there."""
+        self.agents("--rpc-client", 4, "--threads", 2, "--site", "a")
+        self.agents("--rpc-client", 2, "--site", "b")
+        self.agents("--rpc-server", 3, "--site", "a")
+        lines = os.path.join(self.folder.name, "lines")
+        for options in ((), ("--per-agent",), ("--output", lines)):
+            with self.subTest(options):
+                _, report = self.run_json("rpc-call", "--calls", 25, "--control", self.tcp, *options)
+                self.check_sums(report, 6, 3, 25)
+                self.assertTrue(report["ok"], report["problems"])
+                self.assertTrue(report["ledger"]["complete"])
+                self.assertEqual(report["ledger"]["delivered"], 150)
+                self.assertEqual(report["ignored"]["malformed_requests"], 0)
+                self.assertEqual(report["sites"]["all"]["messages"], 150)
+                self.assertEqual(sum(row["ok"] for row in report["clients"]["intervals"]), 150)
+                self.assertIsNotNone(report["clients"]["latency"]["p90_ms"])
+                clients = [a for a in report["agents"] if a["kind"] == "RPCClient"]
+                self.assertEqual([a["messages_ok"] for a in clients], [25] * 6)
+                self.assertAlmostEqual(sum(a["average_ms"] for a in clients) / 6,
+                                       report["clients"]["latency"]["average_ms"], places=6)
+                for agent in clients:
+                    self.assertEqual("latency" in agent, bool(options))
+                if options:
+                    self.assertEqual(max(a["latency"]["max_ms"] for a in clients),
+                                     report["clients"]["latency"]["max_ms"])
+        with open(lines, encoding="utf-8") as file:
+            records = json.loads(file.readline())
+        self.assertEqual(len(records), 6)
+        for record in records.values():
+            self.assertEqual(record["latency"]["count"], 25)
+            self.assertTrue(record["latency"]["distribution"])
+
     def test_several_topics(self):
         self.native("--url", URL, "--control", self.tcp, "--topics", 3, "--rpc-client", 6)
         self.native("--url", URL, "--control", self.tcp, "--topics", 3, "--rpc-server", 3)
@@ -163,6 +196,18 @@ class Direct(DirectCase):
                 self.check_sums(report, 3, 2, 20, factor)
         _, report = self.run_json("notify", "--events", 20, *both, "--expect", 3)
         self.check_sums(report, 2, 1, 20)
+
+    def test_with_nothing_named_the_agents_of_this_machine_are_taken(self):
+        usual = "unix:" + os.path.join(self.runtime, "5700.sock")
+        self.agents("--rpc-client", 2, "--rpc-server", 1, control=usual)
+        self.environment(OMBT_URL=None)
+        done = controller("rpc-call", "--calls", 5, "--topic", self.topic)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(done.stderr.splitlines()[0],
+                         "ombt-controller: no bus named: using the agents of this machine")
+        self.assertIn("2 RPC clients, 1 RPC Servers (3 total)\n", done.stdout)
+        done = controller("status", "--topic", self.topic)
+        self.assertIn("RPC clients: 2\n", done.stdout, done.stderr)
 
     def test_what_cannot_be_reached_is_named(self):
         nobody = free_port()

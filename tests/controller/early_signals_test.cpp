@@ -58,6 +58,7 @@ TEST_CASE("a hang-up that is ignored stays ignored") {
 TEST_CASE("what came before a session's loop interrupts it") {
   controller::settings given;
   given.task = "rpc-call";
+  given.control = {"bus"};
   const auto checked = controller::check_settings(given);
   CHECK_FALSE(controller::session_loop(checked).interrupted);
   const early_signals taken;

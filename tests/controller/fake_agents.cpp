@@ -2,6 +2,7 @@
 #include "tests/controller/fake_agents.hpp"
 
 #include "wire/control/direct.hpp"
+#include "wire/control/result_batch.hpp"
 #include "wire/control/results.hpp"
 #include "wire/format.hpp"
 
@@ -213,6 +214,7 @@ void fake_agents::heard(const std::shared_ptr<fake_connection>& on, const std::s
 void fake_agents::report(fake_process& by, const std::shared_ptr<fake_connection>& to, bool client,
                          std::uint64_t each, const std::string& run) {
   const agent_kind kind = client ? agent_kind::rpc_client : agent_kind::rpc_server;
+  control::result_gatherer merged;
   for (std::size_t i = 0; i < (client ? by.clients : by.servers); ++i) {
     control::results results;
     const std::uint64_t messages = client || i == 0 ? each : 0;
@@ -220,12 +222,22 @@ void fake_agents::report(fake_process& by, const std::shared_ptr<fake_connection
     control::result_details details;
     details.run = run;
     details.latency.record(1'000'000, messages);
+    if (by.merged) {
+      merged.add(by.name_of(client, i), results, details);
+      continue;
+    }
     std::string args;
     std::string out;
     append_client_result_args(args, by.name_of(client, i), kind, results, &details);
     control::append_direct_command(out, 0, "client_result", kind, by.topic, args);
     deliver(to, out);
   }
+  if (merged.agents() == 0) return;
+  std::string args;
+  std::string out;
+  merged.append_args(args, ++by.batches);
+  control::append_direct_command(out, 0, "results", kind, by.topic, args);
+  deliver(to, out);
 }
 
 void fake_agents::do_as_told(fake_process& by, const std::shared_ptr<fake_connection>& to,
@@ -239,6 +251,7 @@ void fake_agents::do_as_told(fake_process& by, const std::shared_ptr<fake_connec
     control::controller_hello hello;
     if (!read_controller_hello(command.args, hello, why)) return end(to, why);
     by.holder = hello.controller;
+    by.merged = hello.merged;
     control::process_hello own;
     own.version = by.version;
     own.program = "fake 1";
@@ -251,6 +264,10 @@ void fake_agents::do_as_told(fake_process& by, const std::shared_ptr<fake_connec
     own.topics = {by.topic};
     own.topology = "lean";
     own.bus = "amqp://u:***@bus";
+    own.capacity = by.capacity;
+    own.standby = static_cast<std::uint32_t>(
+        by.capacity - std::min<std::size_t>(by.capacity, by.clients + by.servers));
+    if (by.capacity > 0) own.capabilities = {"assign"};
     result.clear();
     append_process_hello(result, own);
   } else if (command.method == "client_ping") {

@@ -39,6 +39,7 @@ struct fake_process {
   std::string topic = "t";
   std::size_t clients = 0;
   std::size_t servers = 0;
+  std::uint32_t capacity = 0;  ///< of standby agents, which assign may give a role
   int version = 1;
   std::string boot = "boot";
   std::int64_t late = 0;          ///< ns after the agreed instant that it says it began at
@@ -53,9 +54,11 @@ struct fake_process {
   int refuse = 0;  ///< so many connections are closed before they are open
   fake_connection* held = nullptr;
   std::string holder;
+  bool merged = false;             ///< it sends results as one: the controller takes them so
   std::vector<std::string> heard;  ///< methods, in order
   std::vector<std::string> frames;
   std::vector<std::shared_ptr<fake_connection>> connections;
+  std::uint64_t batches = 0;   ///< of results that it has sent
   std::uint64_t received = 0;  ///< messages that its servers have had and not told
 
   std::string name_of(bool client, std::size_t i) const;

@@ -25,6 +25,7 @@ namespace {
 settings test_of_a_load() {
   settings s;
   s.task = "rpc-call";
+  s.control = {"bus"};
   return s;
 }
 

@@ -21,6 +21,7 @@ using wire::control::series;
 
 inline settings search_for(const std::string& p99) {
   settings s;
+  s.control = {"bus"};
   s.task = "find-rate";
   s.search.p99 = p99;
   return s;

@@ -25,7 +25,7 @@ LIMIT = 60  # of every program: none may use it up
 
 
 def run(program, *arguments):
-    environment = {k: v for k, v in os.environ.items() if k not in ("OMBT_URL", "OMBT_CONTROL")}
+    environment = {k: v for k, v in os.environ.items() if k != "OMBT_URL"}
     return subprocess.run([os.path.join(BIN, program), *map(str, arguments)], text=True,
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, timeout=PATIENCE, env=environment, check=False)

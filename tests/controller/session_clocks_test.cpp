@@ -37,7 +37,7 @@ struct clock_session : session_script {
     connect();
     place_pong(client, "c1", client_boot);
     place_pong(server, "s1", "here", server_corrected);
-    pass(machine.what().idle);
+    pass(machine.what().over_bus ? machine.what().idle : 0s);
     expect(method::get_server_results, 1);
     result(server, "s1", 5);
   }
@@ -249,4 +249,35 @@ TEST_CASE("agents that no pong was heard of have unknown clocks") {
   REQUIRE(s.machine.finished());
   CHECK(s.found().clocks.unknown_agents == 2);
   CHECK(s.found().clocks.machines.empty());
+}
+
+TEST_CASE("without a bus clocks are compared in the run too, every 10 s") {
+  auto p = from_here();
+  p.over_bus = false;
+  clock_session s{p};
+  s.start();
+  CHECK(s.compare(50 * one_ms) == 9);
+  REQUIRE(s.machine.current() == phase::running);
+  s.pass(9s);
+  CHECK(s.take().empty());
+  s.pass(1s);
+  CHECK(s.compare(250 * one_ms) == 8);
+  s.pass(10s);
+  CHECK(s.compare(50 * one_ms) == 8);
+  REQUIRE(s.machine.current() == phase::running);
+  s.result(client, "c1", 10);
+  s.expect_last(method::get_server_results);
+  s.result(server, "s1", 10);
+  CHECK(s.compare(50 * one_ms) == 8);
+  REQUIRE(s.machine.finished());
+  CHECK(s.found().ok());
+  CHECK(s.found().clocks.machines.at(0).known->stepped);
+}
+
+TEST_CASE("over a bus clocks are left alone during the run") {
+  clock_session s{from_here()};
+  s.start();
+  s.compare(50 * one_ms);
+  s.pass(20s);
+  for (const action& one : s.take()) CHECK(one.method != method::clock);
 }

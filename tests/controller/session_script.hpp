@@ -62,6 +62,7 @@ class session_script {
   /// Takes all actions there are, which must be of this method, and completes them.
   std::vector<action> expect(method m, std::size_t count) {
     auto actions = take();
+    for (const action& a : actions) UNSCOPED_INFO(wire_name(a.method));
     REQUIRE(actions.size() == count);
     for (const action& a : actions) {
       REQUIRE(a.method == m);

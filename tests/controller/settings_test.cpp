@@ -5,6 +5,9 @@
 
 #include "drivers/transport.hpp"
 
+#include "controller/control_places.hpp"
+#include "tests/controller/folder.hpp"
+
 #include <catch2/catch.hpp>
 
 #include <cmath>
@@ -27,6 +30,7 @@ namespace {
 settings call() {
   settings s;
   s.task = "rpc-call";
+  s.control = {"bus"};
   return s;
 }
 
@@ -113,6 +117,35 @@ TEST_CASE("the defaults are ombt's") {
   CHECK(checked.control_buses.at(0)->program == "ombt-controller");
   CHECK_FALSE(checked.output);
   CHECK_FALSE(checked.json);
+}
+
+TEST_CASE("where nothing says where agents are, they are this machine's") {
+  const test::folder runtime;
+  const char* const before = ::getenv("OMBT_RUNTIME_DIR");
+  const std::string kept = before == nullptr ? "" : before;
+  ::setenv("OMBT_RUNTIME_DIR", runtime.at("sockets").c_str(), 1);
+  auto s = call();
+  s.control.clear();
+  const auto checked = check_settings(s);
+  before == nullptr ? ::unsetenv("OMBT_RUNTIME_DIR")
+                    : ::setenv("OMBT_RUNTIME_DIR", kept.c_str(), 1);
+  CHECK(uses_local_place(s));
+  REQUIRE(checked.places.size() == 1);
+  CHECK(checked.places[0].name == "unix:" + runtime.at("sockets") + "/5700.sock");
+  CHECK(checked.masked_control == checked.places[0].name);
+  CHECK(checked.control_buses.empty());
+  CHECK_FALSE(checked.secret);
+  CHECK(checked.masked_url.empty());
+  CHECK(checked.what.direct);
+  CHECK_FALSE(checked.what.over_bus);
+  CHECK(checked.what.hold);
+  for (const char* const control : {"bus", "tcp://node"}) {
+    s.control = {control};
+    CHECK_FALSE(uses_local_place(s));
+  }
+  s.control.clear();
+  s.hosts = "node";
+  CHECK_FALSE(uses_local_place(s));
 }
 
 TEST_CASE("control is where the session goes, the url is checked as well, passwords are masked") {

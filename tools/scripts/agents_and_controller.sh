@@ -13,7 +13,7 @@ source "$(cd "$(dirname "$0")" && pwd)/steps.sh"
 program=$OMBT_QUICKSTART_PROGRAM
 dir=$OMBT_QUICKSTART_DIR
 bin=$root/build/release/bin
-unset OMBT_CONTROL # control is on the same bus, whatever the caller uses otherwise
+export OMBT_CONTROL=bus # the same, whatever the caller uses otherwise
 
 clients=$1 servers=$2
 shift 2

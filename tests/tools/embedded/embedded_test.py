@@ -45,7 +45,8 @@ class Case(unittest.TestCase):
         self.here = pathlib.Path(self.folder.name)
         self.mark = "ombt-mark-" + uuid.uuid4().hex
         self.environment = {k: v for k, v in os.environ.items() if not k.startswith("OMBT_")}
-        self.environment.update(OMBT_TEST_MARK=self.mark, TMPDIR=self.folder.name)
+        self.environment.update(OMBT_TEST_MARK=self.mark, TMPDIR=self.folder.name,
+                                OMBT_RUNTIME_DIR=self.folder.name + "/sockets")  # no other's agents
         self.addCleanup(self.end_all)
 
     def end_all(self):

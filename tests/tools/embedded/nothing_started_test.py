@@ -18,6 +18,7 @@ class Never(Case):
         self.started = self.here / "started"
         leave = "touch %s; exit 1" % self.started
         self.folder_of_programs = self.programs(ombt_router=leave, ombt_agent=leave)
+        self.sockets = self.here / "sockets"
         # A port that refuses as long as this lives.
         self.socket = socket.socket()
         self.addCleanup(self.socket.close)
@@ -41,6 +42,12 @@ class Never(Case):
                          **options)
         self.assertIn(" on rabbit://localhost:5672", err)
 
+    def check_usual_port(self, *arguments):
+        """Where no agents are."""
+        err = self.check(*arguments)
+        self.assertRegex(err, r"^ombt-controller: .*unix:%s/5700\.sock: No such file or directory; "
+                         r"agents that are reached over a bus: --control bus\n$" % self.sockets)
+
     def test_the_stand_ins_would_show(self):
         self.run_it("rpc-call", program=self.folder_of_programs / "ombt-controller")
         self.assertTrue(self.started.exists())
@@ -51,19 +58,29 @@ class Never(Case):
             config = self.here / "oslo.conf"
             config.write_text("[DEFAULT]\ntransport_url = %s\n" % url)
             test = ("--timeout", 1, "rpc-call")
-            for err in (self.check("--url", url, *test),
+            for err in (self.check("--url", url, "--control", "bus", *test),
                         self.check("--control", url, *test),
-                        self.check("--oslo-config", config, *test),
-                        self.check(*test, environment={"OMBT_URL": url}),
+                        self.check("--oslo-config", config, "--control", "bus", *test),
+                        self.check("--control", "bus", *test, environment={"OMBT_URL": url}),
                         self.check(*test, environment={"OMBT_CONTROL": url})):
                 self.assertEqual(len(err.splitlines()), 1, err)
                 self.assertIn("127.0.0.1:%d" % self.port, err)
+            self.check_usual_port("--url", url, *test)
+            self.check_usual_port("--oslo-config", config, *test)
+
+    def test_agents_that_are_named_and_are_not_there(self):
+        for arguments in (("--hosts", "127.0.0.1:%d" % self.port),
+                          ("--control", "tcp://127.0.0.1:%d" % self.port)):
+            err = self.check("--timeout", 1, "rpc-call", *arguments)
+            self.assertEqual(len(err.splitlines()), 1, err)
+            self.assertIn("127.0.0.1:%d: " % self.port, err)
 
     def test_who_connects_for_long_says_to_what(self):
         for scheme in ("rabbit", "amqp"):
             url = "%s://me:secret@127.0.0.1:%d" % (scheme, self.port)
             for task in ("status", "shutdown", "rpc-call"):
-                err = self.check("--timeout", 3, "--url", url, task).splitlines()
+                err = self.check("--timeout", 3, "--control", "bus", "--url", url,
+                                 task).splitlines()
                 self.assertEqual(len(err), 2, err)
                 self.assertRegex(err[0], "^ombt-controller: connecting to %s://me:\\*\\*\\*@127"
                                  "[.]0[.]0[.]1:%d/ [(]127[.]0[.]0[.]1:.*refused.*[)]$"
@@ -94,11 +111,12 @@ class Never(Case):
         self.assertFalse(self.started.exists())
 
     def test_agents_that_are_expected(self):
-        self.check_usual_bus("--expect", "rpc-client=2", "rpc-call")
+        self.check_usual_port("--timeout", 1, "--expect", "rpc-client=2", "rpc-call")
 
     def test_what_is_no_test(self):
         for task in ("status", "shutdown"):
-            self.check_usual_bus(task)
+            self.check_usual_port(task)
+            self.check_usual_bus("--control", "bus", task)
 
     def test_settings_that_are_wrong(self):
         url = "amqp://127.0.0.1:%d" % self.port
