@@ -61,10 +61,11 @@ void audit_window::open(const thread_reading& now) {
   before_ = now;
 }
 
-void audit_window::probed(nanoseconds lag) {
+void audit_window::probed(nanoseconds lag, int instants) {
   if (!open_) return;
   const std::int64_t grains = (lag.count() + lag_grain / 2) / lag_grain;
-  figures_.lag.record(static_cast<std::uint64_t>(std::max<std::int64_t>(grains, 0) * lag_grain));
+  figures_.lag.record(static_cast<std::uint64_t>(std::max<std::int64_t>(grains, 0) * lag_grain),
+                      static_cast<std::uint64_t>(instants));
 }
 
 void audit_window::add_late(std::uint64_t late, std::uint64_t of) noexcept {
@@ -77,14 +78,17 @@ bool audit_window::second_is_over(drivers::time_point now) const noexcept {
   return open_ && now - before_.at >= std::chrono::seconds(1);
 }
 
-void audit_window::end_second(const thread_reading& now) {
-  if (!open_) return;
-  figures_.add_time(seconds(now.at - before_.at), seconds(now.cpu - before_.cpu));
+double audit_window::end_second(const thread_reading& now) {
+  if (!open_) return 0;
+  const double time = seconds(now.at - before_.at);
+  const double cpu = seconds(now.cpu - before_.cpu);
+  figures_.add_time(time, cpu);
   if (now.waited && before_.waited) {
     figures_.run_delay_seconds =
         figures_.run_delay_seconds.value_or(0) + seconds(*now.waited - *before_.waited);
   }
   before_ = now;
+  return time > 0 ? cpu / time : 0;
 }
 
 void audit_window::close(const thread_reading& now) {
@@ -134,13 +138,13 @@ bool thread_audit::any_open() const noexcept {
 
 void thread_audit::on_timer(std::uint64_t) {
   const drivers::time_point now = steady_clock::now();
-  beat_.fired(now, [this](nanoseconds lag) {
-    for (audit_window& w : windows_) w.probed(lag);
+  beat_.fired(now, [this](nanoseconds lag, int instants) {
+    for (audit_window& w : windows_) w.probed(lag, instants);
   });
   for (const agent_kind kind : agent_kinds) {
     if (!window(kind).second_is_over(now)) continue;
     if (wanted_(kind)) {
-      window(kind).end_second(read_());
+      beat_.set_seldom(window(kind).end_second(read_()) < little);
     } else {
       window(kind).close(read_());
     }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 // The self-audit of an I/O thread: while a run goes on, how much CPU the thread uses each second,
-// how long it waits for one, and how late its loop fires a timer that is due every 10 ms. Owns the
+// how long it waits for one, and how late its loop fires a timer that is due every 10 ms, or, where
+// it has so little to do that this would be most of it, every 100 ms. Owns the
 // timer and the figures; what they mean is the controller's to say. While no run goes on there is
 // no timer. Everything on the thread of its loop.
 
@@ -33,27 +34,40 @@ thread_reading read_thread();
 std::optional<std::chrono::nanoseconds> run_delay_in(std::string_view schedstat) noexcept;
 
 /// When the timer is due, and how late it fired: at fixed instants, so that a loop that was held up
-/// for a second was late a hundred times, once for each timer that could have been due.
+/// for a second was late a hundred times, once for each timer that could have been due. Where the
+/// timer is due at each tenth of the instants only, the nine before it are as late as that one.
 class probe_beat {
  public:
   static constexpr std::chrono::milliseconds gap{10};
+  static constexpr int seldom = 10;  ///< gaps
   /// Of one delay; what is beyond them is as late as the first.
   static constexpr int most_at_once = 10'000;
 
-  void start(drivers::time_point now) noexcept { next_ = now + gap; }
+  void start(drivers::time_point now) noexcept {
+    next_ = now + gap;
+    covers_ = 1;
+  }
+  /// From the next time it fires on.
+  void set_seldom(bool is) noexcept { gaps_ = is ? seldom : 1; }
   drivers::time_point next() const noexcept { return next_; }
-  /// Calls late(nanoseconds) for every instant up to now.
+  /// Calls late(nanoseconds, instants) for all instants up to now.
   template <class Late>
   void fired(drivers::time_point now, Late late) {
-    for (int i = 0; next_ <= now; ++i) {
-      if (i == most_at_once) return start(now);
-      late(std::chrono::nanoseconds(now - next_));
-      next_ += gap;
+    if (next_ > now) return;
+    late(std::chrono::nanoseconds(now - next_), covers_);
+    drivers::time_point instant = next_ + gap;
+    for (int i = 1; instant <= now; instant += gap) {
+      if (i++ == most_at_once) return start(now);
+      late(std::chrono::nanoseconds(now - instant), 1);
     }
+    covers_ = gaps_;
+    next_ = instant + (covers_ - 1) * gap;
   }
 
  private:
   drivers::time_point next_{};
+  int gaps_ = 1;    ///< from one time to the next
+  int covers_ = 1;  ///< instants, up to the next time
 };
 
 /// The figures of one stretch of time.
@@ -62,11 +76,11 @@ class audit_window {
   bool is_open() const noexcept { return open_; }
   /// Begins, from zero.
   void open(const thread_reading& now);
-  void probed(std::chrono::nanoseconds lag);
+  void probed(std::chrono::nanoseconds lag, int instants = 1);
   void add_late(std::uint64_t late, std::uint64_t of) noexcept;
-  /// Ends a second, when one is over.
   bool second_is_over(drivers::time_point now) const noexcept;
-  void end_second(const thread_reading& now);
+  /// Ends a second, when one is over. What part of it the thread was at work.
+  double end_second(const thread_reading& now);
   /// Ends; the figures stay until they are taken.
   void close(const thread_reading& now);
   /// Closes and hands them over; none if it was never opened.
@@ -100,8 +114,14 @@ class thread_audit final : private drivers::timer_target {
   void add_late(wire::control::agent_kind kind, std::uint64_t late, std::uint64_t of) noexcept;
   /// Ends for that kind; none if it did not begin.
   std::optional<wire::control::audit_report> take(wire::control::agent_kind kind);
+  /// At work for less of a second than this, a thread probes seldom: with many processes on a
+  /// machine what a wake-up costs would else be what their threads mostly do.
+  static constexpr double little = 0.1;
+
   /// Whether the timer runs.
   bool at_work() const noexcept { return timer_ != 0; }
+  /// When it is due next.
+  drivers::time_point next_probe() const noexcept { return beat_.next(); }
 
  private:
   void on_timer(std::uint64_t) override;

@@ -95,12 +95,12 @@ loop::timer_id context::start_timer(time_point when, timer_target& target, std::
 
 void context::arm() {
   const time_point next = timers_.next();
-  if (next == time_point::max()) return;
   armed_for_ = next;
+  if (next == time_point::max()) return;
   alarm_->expires_at(next);
   alarm_->async_wait([this](const boost::system::error_code& error) {
     if (error) return;
-    armed_for_ = time_point::max();
+    armed_for_ = time_point::min();  // what starts meanwhile is armed for below, once
     timers_.fire(steady_clock::now());
     arm();
   });

@@ -56,7 +56,9 @@ TEST_CASE("a timer that fires late was late for every instant that it missed") {
   std::vector<nanoseconds> late;
   const auto fire = [&](drivers::duration at) {
     late.clear();
-    beat.fired(start + at, [&](nanoseconds by) { late.push_back(by); });
+    beat.fired(start + at, [&](nanoseconds by, int instants) {
+      late.insert(late.end(), static_cast<std::size_t>(instants), by);
+    });
   };
   beat.start(start);
   CHECK(beat.next() == start + 10ms);
@@ -74,6 +76,36 @@ TEST_CASE("a timer that fires late was late for every instant that it missed") {
   CHECK(late.size() == probe_beat::most_at_once);
   CHECK(late.front() == 1h - 70ms);
   CHECK(beat.next() == start + 1h + 10ms);
+}
+
+TEST_CASE("where the timer is due seldom, instants count all the same") {
+  probe_beat beat;
+  std::vector<nanoseconds> late;
+  const auto fire = [&](drivers::duration at) {
+    late.clear();
+    beat.fired(start + at, [&](nanoseconds by, int instants) {
+      late.insert(late.end(), static_cast<std::size_t>(instants), by);
+    });
+  };
+  beat.start(start);
+  beat.set_seldom(true);
+  fire(10ms);
+  CHECK(late == std::vector<nanoseconds>{0ns});
+  CHECK(beat.next() == start + 110ms);
+  fire(110ms + 300us);
+  CHECK(late == std::vector<nanoseconds>(10, 300us));
+  CHECK(beat.next() == start + 210ms);
+  fire(234ms);  // 240 ms is the next instant
+  std::vector<nanoseconds> held_up(10, 24ms);
+  held_up.insert(held_up.end(), {14ms, 4ms});
+  CHECK(late == held_up);
+  CHECK(beat.next() == start + 330ms);
+  beat.set_seldom(false);
+  fire(330ms);
+  CHECK(late == std::vector<nanoseconds>(10, 0ns));
+  CHECK(beat.next() == start + 340ms);
+  fire(340ms);
+  CHECK(late == std::vector<nanoseconds>{0ns});
 }
 
 TEST_CASE("a window takes each second for itself, and what is left at its end") {
@@ -157,6 +189,39 @@ TEST_CASE("the timer runs while a kind of agent is in a run, and not otherwise")
   CHECK(clients->total().seconds > servers->total().seconds);
   loop.run_for(30ms);
   CHECK_FALSE(audit.take(agent_kind::rpc_client));
+}
+
+TEST_CASE("a thread with little to do probes seldom, from its second second on") {
+  drivers::loop loop;
+  nanoseconds cpu{0};
+  int readings = 0;
+  int busy = 0;  // of a second, percent
+  thread_audit audit{loop, 0, [](agent_kind) { return true; },
+                     [&] {
+                       ++readings;
+                       return thread_reading{steady_clock::now(), cpu += busy * 10ms, {}};
+                     }};
+  int wakes = 0;
+  const auto run = [&](drivers::duration time) {
+    const auto until = steady_clock::now() + time;
+    wakes = 0;
+    for (auto now = steady_clock::now(); now < until; now = steady_clock::now()) {
+      const auto before = audit.next_probe();
+      loop.run_for(std::min<drivers::duration>(until - now, 5ms));
+      wakes += audit.next_probe() != before;
+    }
+  };
+  audit.open(agent_kind::rpc_client);
+  run(1'050ms);
+  CHECK(readings == 2);
+  run(500ms);
+  CHECK(wakes <= 6);
+  busy = 50;
+  run(700ms);
+  CHECK(readings == 3);
+  run(300ms);
+  CHECK(wakes > 6);
+  CHECK(audit.take(agent_kind::rpc_client)->lag.totals().count >= 240);
 }
 
 TEST_CASE("a loop that is held up says so") {
