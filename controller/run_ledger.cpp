@@ -160,9 +160,10 @@ void run_ledger::add_receiver(std::size_t agent, const wire::control::results& r
   const wire::control::server_ledger& told = *details.received;
   std::uint64_t placed = sum_up(told.unidentified, told.not_kept);
   std::uint64_t refused = 0;
+  auto& all = fanout_ ? r.had : had_;
+  if (all.empty()) all.reserve(told.clients.size());  // the others have the same clients, mostly
   for (const auto& [id, had] : told.clients) {
     placed = sum_up(placed, had.arrivals());
-    auto& all = fanout_ ? r.had : had_;
     auto entry = all.find(id);
     if (entry == all.end()) {
       if (!room_.take(wire::control::server_ledger::entry_bytes)) {

@@ -310,18 +310,19 @@ bool read_ledger(json::value from, ledger_room& room, server_ledger& out, std::s
   fields.count(from, "not_kept", out.not_kept);
   if (!fields.ok()) return false;
   bool ok = true;
+  out.clients.reserve(std::min(clients.size(), room.left() / server_ledger::entry_bytes));
   clients.for_each_member([&](std::string_view digits, json::value had) {
     if (!ok) return;
     const auto client = read_hex16(digits);
-    deliveries read;
-    ok = client && !out.clients.contains(*client) && read_deliveries(had, room, read, out.not_kept);
+    ok = client.has_value();
     if (!ok) return;
-    if (room.take(server_ledger::entry_bytes)) {
-      out.clients.emplace(*client, std::move(read));
-    } else {
-      room.give(read.bytes());
-      out.not_kept += read.arrivals();
-    }
+    const auto [entry, is_new] = out.clients.try_emplace(*client);
+    deliveries& read = entry->second;
+    ok = is_new && read_deliveries(had, room, read, out.not_kept);
+    if (!ok || room.take(server_ledger::entry_bytes)) return;
+    room.give(read.bytes());
+    out.not_kept += read.arrivals();
+    out.clients.erase(entry);
   });
   if (!ok) why = "clients has something else than one set of messages a client";
   return ok;
