@@ -45,8 +45,11 @@ class Case(unittest.TestCase):
         self.here = pathlib.Path(self.folder.name)
         self.mark = "ombt-mark-" + uuid.uuid4().hex
         self.environment = {k: v for k, v in os.environ.items() if not k.startswith("OMBT_")}
+        runtime = tempfile.TemporaryDirectory(prefix="ombt-sockets-")  # no other's agents are in it
+        self.addCleanup(runtime.cleanup)
+        self.sockets = pathlib.Path(runtime.name) / "sockets"
         self.environment.update(OMBT_TEST_MARK=self.mark, TMPDIR=self.folder.name,
-                                OMBT_RUNTIME_DIR=self.folder.name + "/sockets")  # no other's agents
+                                OMBT_RUNTIME_DIR=str(self.sockets))
         self.addCleanup(self.end_all)
 
     def end_all(self):

@@ -18,7 +18,6 @@ class Never(Case):
         self.started = self.here / "started"
         leave = "touch %s; exit 1" % self.started
         self.folder_of_programs = self.programs(ombt_router=leave, ombt_agent=leave)
-        self.sockets = self.here / "sockets"
         # A port that refuses as long as this lives.
         self.socket = socket.socket()
         self.addCleanup(self.socket.close)
