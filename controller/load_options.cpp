@@ -20,7 +20,6 @@ using wire::control::rate_limit;
 using wire::control::rate_segment;
 using wire::control::size_range;
 
-constexpr std::size_t shown = 60;  // bytes of a text that is refused
 constexpr std::size_t pieces_in_words = 3;
 
 std::string number_text(double number) {
@@ -31,8 +30,9 @@ std::string number_text(double number) {
 
 [[noreturn]] void refuse(std::string_view option, std::string_view text,
                          const std::string& expected) {
-  throw configuration_error(std::string{option} + ' ' + std::string{text.substr(0, shown)} +
-                            ": expected " + expected);
+  throw configuration_error(std::string{option} + ' ' +
+                            std::string{text.substr(0, refused_text_shown)} + ": expected " +
+                            expected);
 }
 
 [[noreturn]] void contradict(std::string_view a, std::string_view b, std::string_view why) {

@@ -16,6 +16,9 @@
 
 namespace ombt::controller {
 
+/// Bytes of a text that is refused, in the line that refuses it.
+inline constexpr std::size_t refused_text_shown = 60;
+
 /// As a user gives them; empty: not given. Times are texts as read_time() takes them.
 struct load_settings {
   std::string rate;             ///< "1000", or a profile "1000:30s,5000:60s"

@@ -22,7 +22,6 @@ namespace {
 
 constexpr double longest_target = 3600;  // seconds, the highest that histograms tell
 constexpr double grouped_from = 1000;    // rates above it are told as whole numbers
-constexpr std::size_t shown = 60;        // bytes of a text that is refused
 
 struct target_option {
   std::string_view name;
@@ -39,7 +38,7 @@ constexpr std::array<target_option, 4> target_options = {
 double read_target_time(std::string_view option, std::string_view text) {
   std::string_view rest = text;
   if (take_number(rest) && rest.empty()) {
-    const std::string number{text.substr(0, shown)};
+    const std::string number{text.substr(0, refused_text_shown)};
     throw configuration_error(std::string{option} + ' ' + number + ": expected a time with its " +
                               "unit: " + number + "ms or " + number + "s?");
   }
@@ -59,7 +58,8 @@ void read_target(const search_settings& given, rate_goal& to) {
     to.percentile = option.percentile;
     const double seconds = read_target_time(option.name, text);
     if (seconds > longest_target) {
-      throw configuration_error(std::string{option.name} + ' ' + text.substr(0, shown) +
+      throw configuration_error(std::string{option.name} + ' ' +
+                                text.substr(0, refused_text_shown) +
                                 ": expected a time of at most 1h");
     }
     to.ms = seconds * 1e3;
@@ -79,7 +79,7 @@ double read_precision(std::string_view text) {
   const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), percent);
   if (error != std::errc{} || end != number.data() + number.size() ||
       !(percent >= 0.1 && percent <= 100)) {
-    throw configuration_error("--precision " + std::string{text.substr(0, shown)} +
+    throw configuration_error("--precision " + std::string{text.substr(0, refused_text_shown)} +
                               ": expected 0.1% to 100%");
   }
   return percent / 100;
@@ -119,7 +119,7 @@ rate_goal read_goal(const search_settings& given) {
   read_target(given, out);
   const auto test = task_from(given.test);
   if (!test || !test_of(*test)) {
-    throw configuration_error("--test " + given.test.substr(0, shown) +
+    throw configuration_error("--test " + given.test.substr(0, refused_text_shown) +
                               ": expected rpc-call, rpc-cast, rpc-fanout or notify");
   }
   out.step = read_time("--step", given.step);
