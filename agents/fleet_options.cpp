@@ -408,7 +408,7 @@ fleet_plan make_fleet_plan(fleet_options options) {
   if (options.control) plan_control(plan, file, options);
   if (standby && !plan.port) {
     throw configuration_error(
-        "--standby needs direct control (--listen PORT, or --control tcp://:PORT or unix:/PATH): "
+        "--standby needs direct control (--listen PORT, or --control tcp://HOST or unix:/PATH): "
         "over a bus nobody could ask for agents without a role");
   }
   bool own = false;

@@ -39,6 +39,7 @@ void direct_carrier::close(std::function<void()> done) {
 
 std::string direct_carrier::lost_contact() const {
   if (std::string down = links_.down(); !down.empty()) return down;
+  if (!ready_) return links_.silent();
   const time_point since = clock::now() - patience;
   std::set<process_number> silent;
   for (const auto& [of, what] : asked_) {
@@ -322,7 +323,12 @@ void direct_carrier::on_notice(process_number from, const control::direct_messag
   }
   if (message.method == "results") {
     control::result_batch batch;
-    if (!message.kind || !read_result_batch(message.args, batch, why)) return told_->on_malformed();
+    if (!message.kind) return told_->on_malformed();
+    if (!read_result_batch(message.args, batch, why)) {
+      return told_->on_unreadable(
+          *message.kind, links_.name_of(from) + " sent what cannot be read: " + why,
+          topic.value_or(0), from);
+    }
     if (topic) told_->on_results(*message.kind, batch, *topic, from);
     return;
   }

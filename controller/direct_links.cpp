@@ -2,6 +2,7 @@
 #include "controller/direct_links.hpp"
 
 #include "wire/oslo/password_mask.hpp"
+#include "wire/oslo/transport_url.hpp"
 
 #include <algorithm>
 #include <unordered_set>
@@ -165,6 +166,7 @@ class direct_links::process_link final : public link {
   bool wanted() const override { return state_ == state::waiting; }
   bool is_open() const noexcept { return state_ == state::open; }
   bool is_lost() const noexcept { return state_ == state::lost; }
+  bool is_silent() const noexcept { return !is_open() && !is_lost() && tries_ > 1; }
   const control::process_hello& hello() const noexcept { return hello_; }
   std::size_t place() const noexcept { return place_; }
   using link::send;
@@ -209,6 +211,7 @@ class direct_links::process_link final : public link {
     }
     if (!why.empty()) return refuse(wire::oslo::printable(why));
     hello_ = std::move(told);
+    hello_.bus = wire::oslo::mask_passwords(hello_.bus);  // whatever a process says
     state_ = state::open;
     opened();
     if (owner_.user_ != nullptr) owner_.user_->on_open(number_);
@@ -226,6 +229,7 @@ class direct_links::process_link final : public link {
       return ended("its roles cannot be read: " + wire::oslo::printable(why));
     }
     hello_ = std::move(told);
+    hello_.bus = wire::oslo::mask_passwords(hello_.bus);  // whatever a process says
     if (owner_.user_ != nullptr) owner_.user_->on_changed(number_);
   }
 
@@ -356,6 +360,18 @@ std::string direct_links::name_of(process_number which) const {
 
 void direct_links::send(process_number to, std::string_view frame) {
   if (is_open(to)) processes_[to - 1]->send(frame);
+}
+
+std::string direct_links::silent() const {
+  std::string out;
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < processes_.size(); ++i) {
+    if (processes_[i]->is_silent() && ++count == 1) {
+      out = name_of(static_cast<process_number>(i + 1)) + " does not answer";
+    }
+  }
+  if (count > 1) out += ", nor do " + std::to_string(count - 1) + " more";
+  return out;
 }
 
 std::string direct_links::down() const {

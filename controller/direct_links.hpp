@@ -118,6 +118,8 @@ class direct_links {
   void send(process_number to, std::string_view frame);
   /// Which places have not answered and why, in one line; empty: all have.
   std::string down() const;
+  /// Processes that have been tried more than once, and are neither open nor given up, in words.
+  std::string silent() const;
 
  private:
   class link;

@@ -79,6 +79,10 @@ constexpr const char* of_a_command =
     "And the options of ombt-controller --help, before or after the command: --hosts,\n"
     "--control, --topic, --expect, --timeout, --json and more.\n\n";
 
+constexpr const char* of_assign =
+    "And the options of ombt-controller --help, before or after the command: --hosts,\n"
+    "--control, --topic, --timeout, --wait, --json and more.\n\n";
+
 constexpr const char* test_example =
     "A run that is interrupted (Ctrl-C) has no figures.\n"
     "\n"
@@ -379,7 +383,7 @@ void add_assign(CLI::App& app, settings& s) {
   CLI::App* const assign =
       app.add_subcommand(std::string(ombt::controller::assign_task),
                          "give standby agents kinds, topics and a bus (direct control)");
-  assign->footer(std::string(of_a_command) + assign_example);
+  assign->footer(std::string(of_assign) + assign_example);
   const auto number = [&](const char* option, int& count, const char* what) {
     assign->add_option(option, count, what)->type_name("N");
   };

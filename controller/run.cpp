@@ -324,8 +324,11 @@ int run_controller(const checked_settings& checked) {
   bool ok = succeeded(checked.what, found);
   if (!found.failure.empty()) {
     std::string text = found.failure;
-    if (!found.connected && !loop.interrupted) text = checked.masked_control + ": " + text;
-    if (found.agents.empty() && !loop.interrupted && uses_local_place(given)) {
+    if (!found.connected && !loop.interrupted &&
+        text.find(checked.masked_control) == std::string::npos) {
+      text = checked.masked_control + ": " + text;
+    }
+    if (found.processes.empty() && !loop.interrupted && uses_local_place(given)) {
       text += "; agents that are reached over a bus: --control bus";
     }
     say_error(given.program, text);

@@ -163,6 +163,9 @@ class session {
   // Of direct control. A process is there, with what it says of itself; its agents' pongs follow.
   void on_process(process_number which, const wire::control::process_hello& hello);
   /// Its connection has ended; `why` is one line that names it.
+  /// Results of several of its agents that can't be read.
+  void on_unreadable(wire::control::agent_kind kind, std::string_view why, time_point now,
+                     std::uint32_t topic, process_number from);
   void on_gone(process_number which, std::string_view why, time_point now);
   /// A process that the session does not have, though it is there; one line.
   void on_left_out(std::string_view what) { outcome_.problems.emplace_back(what); }
@@ -280,6 +283,11 @@ class session {
   void results_came(bool client, bool server, std::uint64_t messages, time_point now);
   bool takes_now(bool client, bool server, const std::string& run) const noexcept;
   bool is_new(process_number from, std::uint64_t answer);
+  /// Nobody waits any more for what agents of a kind, topic and process were to send.
+  void refuse(wire::control::agent_kind kind, std::string_view why, time_point now,
+              std::uint32_t topic, process_number from);
+  /// Where it is the last one that was waited for, what comes next.
+  void go_on(time_point now);
   bool takes_all(wire::control::agent_kind kind, const wire::control::result_batch& batch,
                  std::uint32_t topic, process_number from, bool once);
   void exclude_with_others();
@@ -298,6 +306,8 @@ class session {
   bool more_than_expected() const noexcept;
   /// What the test cannot do without and nobody answered for, in words; empty: nothing.
   std::string missing_kinds(time_point now) const;
+  /// Where agents of a kind and topic would have answered.
+  std::string place_in_words(wire::control::agent_kind kind, std::size_t topic) const;
   /// "2 RPC servers of topic topic-1, …": where none of them may take part; empty: nowhere.
   std::string topics_without_servers() const;
   /// Messages that arrive in each topic of those that the clients count so, if none is lost.
@@ -379,6 +389,7 @@ class session {
   // Of each process: its agents' places in outcome_.agents, and why it is gone.
   std::vector<std::vector<std::uint32_t>> agents_of_;
   std::vector<std::string> gone_;
+  std::vector<std::string> refused_;       ///< why its results are, last
   std::vector<std::uint64_t> last_batch_;  ///< number of the last one taken, 0: none
   std::array<std::uint32_t, wire::control::agent_kinds.size()> answered_{};
   outcome outcome_;

@@ -47,6 +47,9 @@ class carrier_events {
   virtual void on_results(wire::control::agent_kind kind,
                           const wire::control::result_batch& results, std::uint32_t topic,
                           process_number from) = 0;
+  /// Results of several agents of a kind that could not be read.
+  virtual void on_unreadable(wire::control::agent_kind kind, std::string_view why,
+                             std::uint32_t topic, process_number from) = 0;
   /// Something came in that could not be read.
   virtual void on_malformed() = 0;
   // What only direct control tells, as session has it; and how a process's run goes on.

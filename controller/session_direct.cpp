@@ -51,6 +51,10 @@ void session::on_gone(process_number which, std::string_view why, time_point now
   gone_[which] = why;
   if (which >= agents_of_.size()) return;
   for (const std::uint32_t agent : std::exchange(agents_of_[which], {})) lose(agent);
+  go_on(now);
+}
+
+void session::go_on(time_point now) {
   switch (phase_) {
     case phase::resetting:
       if (waiting_ == 0) compare_clocks(now);
@@ -116,7 +120,9 @@ bool session::adopt(std::size_t agent, process_number process, bool pong) {
 }
 
 std::string session::why_missing(std::size_t agent, const std::string& otherwise) const {
-  return states_[agent].gone ? ": " + gone_[states_[agent].process] : otherwise;
+  const process_number of = states_[agent].process;
+  if (states_[agent].gone) return ": " + gone_[of];
+  return of < refused_.size() && !refused_[of].empty() ? ": " + refused_[of] : otherwise;
 }
 
 void session::on_started(const wire::control::started_notice& started) {

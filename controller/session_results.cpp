@@ -25,7 +25,10 @@ void session::on_results(agent_kind kind, const wire::control::result_batch& bat
     return;
   }
   const bool counts = phase_ != phase::resetting;
-  if (!takes_all(kind, batch, topic, from, counts && client)) return;
+  if (!takes_all(kind, batch, topic, from, counts && client)) {
+    return refuse(kind, "results of its process are refused, as not all are of its agents (--name?)",
+                  now, topic, from);
+  }
   side& into = client ? outcome_.clients : outcome_.servers;
   if (counts) add_sums(into, topic, batch.sum, &batch.details);
   for (const wire::control::batch_agent& told : batch.agents) {
@@ -35,6 +38,35 @@ void session::on_results(agent_kind kind, const wire::control::result_batch& bat
     if (std::exchange(state.waited_for, false)) --waiting_;
   }
   results_came(client, server, batch.sum.msgs_ok + batch.sum.msgs_fail, now);
+}
+
+void session::on_unreadable(agent_kind kind, std::string_view why, time_point now,
+                            std::uint32_t topic, process_number from) {
+  on_malformed();
+  refuse(kind, why, now, topic, from);
+}
+
+void session::refuse(agent_kind kind, std::string_view why, time_point now, std::uint32_t topic,
+                     process_number from) {
+  const auto test = test_of(plan_.what);
+  if (!test || from >= agents_of_.size()) return;
+  const bool client = kind == wire::control::client_kind(*test);
+  if (!takes_now(client, kind == wire::control::server_kind(*test), run_id())) return;
+  if (refused_.size() <= from) refused_.resize(from + 1);
+  refused_[from] = why;
+  for (const std::uint32_t number : agents_of_[from]) {
+    agent_record& agent = outcome_.agents[number];
+    agent_state& state = states_[number];
+    if (agent.kind != kind || agent.topic != topic || !std::exchange(state.waited_for, false)) {
+      continue;
+    }
+    --waiting_;
+    agent.missing = agent.missing || !client || agent.reports == 0;
+    // Before a run it is no part of it; in one what it had is not known.
+    state.excluded = state.excluded || phase_ == phase::resetting;
+    receiver_gone_ = receiver_gone_ || (!client && phase_ != phase::resetting);
+  }
+  go_on(now);
 }
 
 bool session::takes_now(bool client, bool server, const std::string& run) const noexcept {
@@ -53,7 +85,6 @@ bool session::takes_now(bool client, bool server, const std::string& run) const 
 
 /// A connection numbers its batches in ascending order.
 bool session::is_new(process_number from, std::uint64_t answer) {
-  if (answer == 0) return true;
   if (last_batch_.size() <= from) last_batch_.resize(from + 1);
   if (answer <= last_batch_[from]) return false;
   last_batch_[from] = answer;

@@ -168,6 +168,12 @@ void session_runner::on_results(wire::control::agent_kind kind,
   pump();
 }
 
+void session_runner::on_unreadable(wire::control::agent_kind kind, std::string_view why,
+                                   std::uint32_t topic, process_number from) {
+  machine_.on_unreadable(kind, why, now(), topic, from);
+  pump();
+}
+
 void session_runner::on_process(process_number which, const wire::control::process_hello& hello) {
   machine_.on_process(which, hello);
 }

@@ -70,6 +70,8 @@ class session_runner final : private carrier_events, private drivers::timer_targ
                  process_number from) override;
   void on_results(wire::control::agent_kind kind, const wire::control::result_batch& results,
                   std::uint32_t topic, process_number from) override;
+  void on_unreadable(wire::control::agent_kind kind, std::string_view why, std::uint32_t topic,
+                     process_number from) override;
   void on_malformed() override { machine_.on_malformed(); }
   void on_process(process_number which, const wire::control::process_hello& hello) override;
   void on_gone(process_number which, std::string_view why) override;

@@ -109,7 +109,8 @@ std::string session::expectations_unmet(time_point now) const {
     if (!first) out += ", ";
     first = false;
     out += count_text(outcome_.count(kind), words(kind)) + " (topic " +
-           wire::control::agent_topic(kind, plan_.topic_at(0), plan_.unique);
+           (plan_.over_bus ? wire::control::agent_topic(kind, plan_.topic_at(0), plan_.unique)
+                           : plan_.topic_at(0));
     if (plan_.topic_count() > 1) out += " to " + plan_.topics.back();
     out += ')';
   }

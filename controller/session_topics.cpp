@@ -55,6 +55,12 @@ bool session::needed_kinds_there() const noexcept {
   });
 }
 
+std::string session::place_in_words(agent_kind kind, std::size_t topic) const {
+  if (!plan_.over_bus) return plan_.topic_at(topic);
+  return wire::control::agent_topic(kind, plan_.topic_at(topic), plan_.unique) + " (exchange " +
+         std::string{wire::control::control_exchange} + ')';
+}
+
 std::string session::missing_kinds(time_point now) const {
   const auto test = *test_of(plan_.what);
   std::vector<std::string> missing;
@@ -65,9 +71,8 @@ std::string session::missing_kinds(time_point now) const {
       const bool client = kind == wire::control::client_kind(test);
       missing.push_back("No " + std::string{wire_name(kind)} + (client ? " clients" : " servers") +
                         " visible: no " + std::string{words(kind)} + " answered on topic " +
-                        wire::control::agent_topic(kind, plan_.topic_at(topic), plan_.unique) +
-                        " (exchange " + std::string{wire::control::control_exchange} + ") within " +
-                        seconds_text(waited(now)));
+                        place_in_words(kind, topic) +
+                        (plan_.over_bus ? " within " + seconds_text(waited(now)) : ""));
     }
   }
   std::string out = told(missing, "; ");

@@ -275,7 +275,7 @@ checked_settings check_settings(const settings& given) {
   set_control(out, file, control, url);
   if (out.assign && out.places.empty()) {
     throw configuration_error(
-        "assign needs direct control: --control tcp://[HOST]:PORT or unix:/PATH, or --hosts");
+        "assign needs direct control: --control tcp://HOST or unix:/PATH, or --hosts");
   }
   if (!given.metrics.empty()) {
     out.metrics = drivers::listen_address::parse(given.metrics, "--metrics");

@@ -263,7 +263,7 @@ void fake_agents::do_as_told(fake_process& by, const std::shared_ptr<fake_connec
                   0};
     own.topics = {by.topic};
     own.topology = "lean";
-    own.bus = "amqp://u:***@bus";
+    own.bus = "amqp://u:secret@bus";  // real ones mask it
     own.capacity = by.capacity;
     own.standby = static_cast<std::uint32_t>(
         by.capacity - std::min<std::size_t>(by.capacity, by.clients + by.servers));

@@ -262,6 +262,45 @@ TEST_CASE("merged results: taken or refused as a whole") {
   CHECK(s.found().clients.results.msgs_ok == 20);
 }
 
+TEST_CASE("merged results: who sends what is refused is not waited for, and it is said why") {
+  batch_script s;
+  s.to_run();
+  std::string why;
+  SECTION("an agent is another process's") {
+    s.clients({"c1", "c3"}, 1);
+    why = "results of its process are refused, as not all are of its agents (--name?)";
+  }
+  SECTION("they cannot be read") {
+    why = "process 1 of host h sent what cannot be read: results: none";
+    s.machine.on_unreadable(client, why, s.now(), 0, 1);
+    CHECK(s.found().malformed_requests == 1);
+  }
+  s.clients({"c3"}, 2);
+  REQUIRE(s.machine.current() == phase::polling);
+  s.expect(method::get_server_results, 1);
+  s.deliver();
+  s.servers({"s1", "s2"}, 3);
+  s.servers({"s3"}, 4);
+  s.poll_out();
+  REQUIRE(s.machine.finished());
+  CHECK_FALSE(s.found().ok());
+  CHECK(s.found().clients.results.msgs_ok == 10);
+  std::size_t told = 0;
+  for (const std::string& problem : s.found().problems) {
+    told += has(problem, "sent no results: " + why) ? 1 : 0;
+  }
+  CHECK(told == 2);
+}
+
+TEST_CASE("merged results: servers whose results are refused in the reset take no part") {
+  batch_script s;
+  s.to_reset();
+  s.machine.on_unreadable(server, "why", s.now(), 0, 3);
+  s.servers({"s3"}, 4);
+  REQUIRE(s.machine.current() == phase::preparing);
+  CHECK(s.found().agents[3].missing);
+}
+
 TEST_CASE("merged results: one slow client of a process costs the others nothing") {
   batch_script s;
   s.to_run();
