@@ -325,9 +325,9 @@ void direct_carrier::on_notice(process_number from, const control::direct_messag
     control::result_batch batch;
     if (!message.kind) return told_->on_malformed();
     if (!read_result_batch(message.args, batch, why)) {
-      return told_->on_unreadable(
-          *message.kind, links_.name_of(from) + " sent what cannot be read: " + why,
-          topic.value_or(0), from);
+      return told_->on_unreadable(*message.kind,
+                                  links_.name_of(from) + " sent what cannot be read: " + why,
+                                  topic.value_or(0), from);
     }
     if (topic) told_->on_results(*message.kind, batch, *topic, from);
     return;

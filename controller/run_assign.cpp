@@ -126,9 +126,9 @@ int run_assign(const checked_settings& checked) {
   const auto done = std::count_if(found.processes.begin(), found.processes.end(),
                                   [](const auto& one) { return one.is; });
   if (!found.problems.empty() && found.failure.empty()) {
-    say_error(given.program,
-              std::to_string(done) + " of " + std::to_string(found.processes.size()) +
-                  " processes have their new roles; status says who has which");
+    say_error(given.program, std::to_string(done) + " of " +
+                                 std::to_string(found.processes.size()) +
+                                 " processes have their new roles; status says who has which");
   }
   const bool all =
       found.failure.empty() && std::all_of(found.processes.begin(), found.processes.end(),

@@ -26,8 +26,9 @@ void session::on_results(agent_kind kind, const wire::control::result_batch& bat
   }
   const bool counts = phase_ != phase::resetting;
   if (!takes_all(kind, batch, topic, from, counts && client)) {
-    return refuse(kind, "results of its process are refused, as not all are of its agents (--name?)",
-                  now, topic, from);
+    return refuse(kind,
+                  "results of its process are refused, as not all are of its agents (--name?)", now,
+                  topic, from);
   }
   side& into = client ? outcome_.clients : outcome_.servers;
   if (counts) add_sums(into, topic, batch.sum, &batch.details);
