@@ -4,9 +4,7 @@
 #include "wire/control/results.hpp"
 
 #include "agents/measure/boot_id.hpp"
-#include "tests/agents/drive.hpp"
-#include "tests/agents/fake_port.hpp"
-#include "tests/agents/fleet_fixture.hpp"
+#include "tests/agents/port_fixture.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -20,9 +18,7 @@ using wire::control::test_kind;
 
 namespace {
 
-struct fleet_at_port : fleet_fixture {
-  fake_port port;
-
+struct fleet_at_port : port_fixture {
   fleet_at_port() {
     options.control_url = "unix:/nowhere/agents.sock";
     options.rpc_clients = 6;
@@ -41,14 +37,6 @@ struct fleet_at_port : fleet_fixture {
     made->start(false);
     REQUIRE(made->wait_ready());
     return made;
-  }
-  direct_word answer(direct_peer& of, std::uint64_t id) {
-    REQUIRE(drive(loop, [&] { return of->answer(id).has_value(); }));
-    return *of->answer(id);
-  }
-  void hold(direct_peer& peer) {
-    REQUIRE(answer(peer, peer.greet()).error.empty());
-    REQUIRE(answer(peer, peer.say("hold", "{}", {}, "")).json == R"({"held": true})");
   }
   void begin(direct_peer& peer, wire::control::test_parameters what,
              const std::string& topic = "t") {

@@ -3,9 +3,7 @@
 #include "wire/control/assign.hpp"
 #include "wire/control/results.hpp"
 
-#include "tests/agents/drive.hpp"
-#include "tests/agents/fake_port.hpp"
-#include "tests/agents/fleet_fixture.hpp"
+#include "tests/agents/port_fixture.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -22,8 +20,7 @@ using wire::control::test_kind;
 
 namespace {
 
-struct standby_fleet : fleet_fixture {
-  fake_port port;
+struct standby_fleet : port_fixture {
   std::unique_ptr<fleet> agents;
 
   standby_fleet() {
@@ -41,14 +38,6 @@ struct standby_fleet : fleet_fixture {
         port.joining());
     agents->start(false);
     REQUIRE(agents->wait_ready());
-  }
-  direct_word answer(direct_peer& of, std::uint64_t id) {
-    REQUIRE(drive(loop, [&] { return of->answer(id).has_value(); }));
-    return *of->answer(id);
-  }
-  void hold(direct_peer& peer) {
-    REQUIRE(answer(peer, peer.greet()).error.empty());
-    REQUIRE(answer(peer, peer.say("hold", "{}", {}, "")).json == R"({"held": true})");
   }
   static std::uint64_t say_assign(direct_peer& peer, std::vector<placed_agents> what,
                                   const std::string& url = {}) {

@@ -11,62 +11,26 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import time
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "peers")]
-from controller_case import BIN, ControllerCase, URL, controller  # noqa: E402
+from controller_case import BIN, URL, controller  # noqa: E402
 import direct  # noqa: E402
+from direct_case import DirectCase, free_port  # noqa: E402
 from peers import PATIENCE  # noqa: E402
 
 PASSWORD = "hidden-from-all"
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-class Standby(ControllerCase):
+class Standby(DirectCase):
     def setUp(self):
         super().setUp()
-        private = tempfile.mkdtemp(prefix="ombt-assign-")
-        self.addCleanup(os.rmdir, private)
-        self.runtime = os.path.join(private, "run")
-        os.mkdir(self.runtime, 0o700)
-        self.addCleanup(self.clear, self.runtime)
-        token = os.path.join(self.folder.name, "token")
-        with open(token, "w", encoding="ascii") as file:
-            os.fchmod(file.fileno(), 0o600)
-            file.write("a token of this test alone, %d\n" % os.getpid())
-        self.port = free_port()
-        self.socket = os.path.join(self.runtime, "%d.sock" % self.port)
-        self.control = "tcp://127.0.0.1:%d" % self.port
-        for name, value in (("OMBT_RUNTIME_DIR", self.runtime), ("OMBT_TOKEN_FILE", token),
-                            ("OMBT_CONTROL", self.control)):
-            self.environment(name, value)
-
-    @staticmethod
-    def clear(folder):
-        for name in os.listdir(folder):
-            os.unlink(os.path.join(folder, name))
-        os.rmdir(folder)
-
-    def environment(self, name, value):
-        before = os.environ.get(name)
-        os.environ[name] = value
-
-        def put_back():
-            os.environ.pop(name)
-            if before is not None:
-                os.environ[name] = before
-        self.addCleanup(put_back)
+        self.socket = self.unix.removeprefix("unix:")
+        self.environment(OMBT_CONTROL=self.tcp)
 
     def standby(self, count, *arguments):
         """A process of so many, ready."""
