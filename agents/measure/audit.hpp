@@ -2,9 +2,9 @@
 #pragma once
 // The self-audit of an I/O thread: while a run goes on, how much CPU the thread uses each second,
 // how long it waits for one, and how late its loop fires a timer that is due every 10 ms, or, where
-// it has so little to do that this would be most of it, every 100 ms. Owns the
-// timer and the figures; what they mean is the controller's to say. While no run goes on there is
-// no timer. Everything on the thread of its loop.
+// it has so little to do that this would be most of it, every 100 ms. Owns the timer and the
+// figures; what they mean is the controller's to say. While no run goes on there is no timer.
+// Everything on the thread of its loop.
 
 #include "wire/control/audit.hpp"
 #include "wire/control/messages.hpp"
@@ -45,7 +45,7 @@ class probe_beat {
 
   void start(drivers::time_point now) noexcept {
     next_ = now + gap;
-    covers_ = 1;
+    gaps_ = covers_ = 1;
   }
   /// From the next time it fires on.
   void set_seldom(bool is) noexcept { gaps_ = is ? seldom : 1; }

@@ -28,6 +28,19 @@ void work(drivers::duration time) {
   }
 }
 
+/// A beat, and how late it was for each instant up to the last time it fired.
+struct beat_fixture {
+  probe_beat beat;
+  std::vector<nanoseconds> late;
+
+  void fire(drivers::duration at) {
+    late.clear();
+    beat.fired(start + at, [&](nanoseconds by, int instants) {
+      late.insert(late.end(), static_cast<std::size_t>(instants), by);
+    });
+  }
+};
+
 }  // namespace
 
 TEST_CASE("a schedstat file tells how long its thread waited; what is cut or wrong tells nothing") {
@@ -51,15 +64,8 @@ TEST_CASE("a thread's own figures grow with what it does") {
   CHECK(*after.waited >= *before.waited);
 }
 
-TEST_CASE("a timer that fires late was late for every instant that it missed") {
-  probe_beat beat;
-  std::vector<nanoseconds> late;
-  const auto fire = [&](drivers::duration at) {
-    late.clear();
-    beat.fired(start + at, [&](nanoseconds by, int instants) {
-      late.insert(late.end(), static_cast<std::size_t>(instants), by);
-    });
-  };
+TEST_CASE_METHOD(beat_fixture,
+                 "a timer that fires late was late for every instant that it missed") {
   beat.start(start);
   CHECK(beat.next() == start + 10ms);
   fire(9ms);
@@ -78,15 +84,7 @@ TEST_CASE("a timer that fires late was late for every instant that it missed") {
   CHECK(beat.next() == start + 1h + 10ms);
 }
 
-TEST_CASE("where the timer is due seldom, instants count all the same") {
-  probe_beat beat;
-  std::vector<nanoseconds> late;
-  const auto fire = [&](drivers::duration at) {
-    late.clear();
-    beat.fired(start + at, [&](nanoseconds by, int instants) {
-      late.insert(late.end(), static_cast<std::size_t>(instants), by);
-    });
-  };
+TEST_CASE_METHOD(beat_fixture, "where the timer is due seldom, instants count all the same") {
   beat.start(start);
   beat.set_seldom(true);
   fire(10ms);
@@ -106,6 +104,11 @@ TEST_CASE("where the timer is due seldom, instants count all the same") {
   CHECK(beat.next() == start + 340ms);
   fire(340ms);
   CHECK(late == std::vector<nanoseconds>{0ns});
+  // What begins anew does not go by what was before.
+  beat.set_seldom(true);
+  beat.start(start + 1s);
+  fire(1'010ms);
+  CHECK(beat.next() == start + 1'020ms);
 }
 
 TEST_CASE("a window takes each second for itself, and what is left at its end") {
