@@ -160,12 +160,12 @@ class session {
   /// Results of several agents of a process, taken or refused as a whole.
   void on_results(wire::control::agent_kind kind, const wire::control::result_batch& batch,
                   time_point now, std::uint32_t topic, process_number from);
+  /// Such that can't be read: `why` is one line that names the process.
+  void on_unreadable(wire::control::agent_kind kind, std::string_view why, time_point now,
+                     std::uint32_t topic, process_number from);
   // Of direct control. A process is there, with what it says of itself; its agents' pongs follow.
   void on_process(process_number which, const wire::control::process_hello& hello);
   /// Its connection has ended; `why` is one line that names it.
-  /// Results of several of its agents that can't be read.
-  void on_unreadable(wire::control::agent_kind kind, std::string_view why, time_point now,
-                     std::uint32_t topic, process_number from);
   void on_gone(process_number which, std::string_view why, time_point now);
   /// A process that the session does not have, though it is there; one line.
   void on_left_out(std::string_view what) { outcome_.problems.emplace_back(what); }
@@ -386,7 +386,9 @@ class session {
   std::deque<action> actions_;
   std::unordered_map<std::string, std::size_t> index_;
   std::vector<agent_state> states_;
-  // Of each process: its agents' places in outcome_.agents, and why it is gone.
+  // Of each process: its place in outcome_.processes, and one (0: it has none); its agents' places
+  // in outcome_.agents, and why it is gone.
+  std::vector<std::uint32_t> process_at_;
   std::vector<std::vector<std::uint32_t>> agents_of_;
   std::vector<std::string> gone_;
   std::vector<std::string> refused_;       ///< why its results are, last

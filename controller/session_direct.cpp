@@ -34,15 +34,13 @@ void session::on_hold_answered(error_code error, std::string_view detail, time_p
 
 void session::on_process(process_number which, const wire::control::process_hello& hello) {
   if (finished()) return;
-  auto& known = outcome_.processes;
-  const auto same = std::find_if(known.begin(), known.end(), [which](const process_record& one) {
-    return one.number == which;
-  });
-  if (same != known.end()) {
-    same->told = hello;
-  } else {
-    known.push_back({which, hello});
+  if (process_at_.size() <= which) process_at_.resize(which + 1);
+  if (const std::uint32_t at = process_at_[which]; at != 0) {
+    outcome_.processes[at - 1].told = hello;
+    return;
   }
+  outcome_.processes.push_back({which, hello});
+  process_at_[which] = static_cast<std::uint32_t>(outcome_.processes.size());
 }
 
 void session::on_gone(process_number which, std::string_view why, time_point now) {
