@@ -142,6 +142,7 @@ class fleet::impl final : public worker_events, public agent_host, public driver
   void make_roles();
   void change_failed(const std::string& why);
   void end_change();
+  void cancel_ready_timers();
   void drop_changes();
 
   const fleet_plan plan_;

@@ -26,10 +26,6 @@ namespace control = wire::control;
 namespace oslo = wire::oslo;
 using control::agent_kind;
 
-/// Servers come first, so that they listen before anybody sends.
-constexpr std::array<agent_kind, 4> start_order = {agent_kind::rpc_server, agent_kind::listener,
-                                                   agent_kind::rpc_client, agent_kind::notifier};
-
 int count_of(const fleet_options& options, agent_kind kind) {
   switch (kind) {
     case agent_kind::rpc_client:

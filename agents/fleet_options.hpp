@@ -79,6 +79,11 @@ struct agent_description {
   std::uint32_t topic = 0;  ///< its place among the plan's
 };
 
+/// Servers come first, so that they listen before anybody sends.
+inline constexpr std::array<wire::control::agent_kind, 4> start_order = {
+    wire::control::agent_kind::rpc_server, wire::control::agent_kind::listener,
+    wire::control::agent_kind::rpc_client, wire::control::agent_kind::notifier};
+
 /// What an agent is: its kind, and its topic.
 struct agent_role {
   wire::control::agent_kind kind = wire::control::agent_kind::rpc_client;

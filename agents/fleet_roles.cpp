@@ -67,9 +67,7 @@ void fleet::impl::assign(const control::assign_request& asked,
 void fleet::impl::close_roles(std::shared_ptr<const fleet_plan> next) {
   change_ = change::closing;
   next_roles_ = std::move(next);
-  for (const timer which : {ready_deadline, ready_grace}) {
-    if (timers_[which] != 0) first().cancel_timer(std::exchange(timers_[which], 0));
-  }
+  cancel_ready_timers();
   control_.retire();
   left_.clear();
   bus_lost_ = false;
@@ -86,6 +84,12 @@ void fleet::impl::close_roles(std::shared_ptr<const fleet_plan> next) {
         });
       });
     });
+  }
+}
+
+void fleet::impl::cancel_ready_timers() {
+  for (const timer which : {ready_deadline, ready_grace}) {
+    if (timers_[which] != 0) first().cancel_timer(std::exchange(timers_[which], 0));
   }
 }
 
@@ -121,9 +125,7 @@ void fleet::impl::change_failed(const std::string& why) {
 void fleet::impl::end_change() {
   change_ = change::none;
   next_roles_ = nullptr;
-  for (const timer which : {ready_deadline, ready_grace}) {
-    if (timers_[which] != 0) first().cancel_timer(std::exchange(timers_[which], 0));
-  }
+  cancel_ready_timers();
   control_.serve(*roles_);
   if (note_) note_("roles: " + roles_in_words(*roles_));
   std::exchange(change_done_, {})(std::exchange(change_failure_, {}));

@@ -7,7 +7,6 @@
 #include "agents/bus_bounds.hpp"
 
 #include <algorithm>
-#include <array>
 #include <map>
 #include <vector>
 
@@ -16,11 +15,6 @@ namespace ombt::agents {
 namespace control = wire::control;
 
 namespace {
-
-/// As in fleet_options.cpp: who listens is there before anybody sends.
-constexpr std::array<control::agent_kind, 4> givers_first = {
-    control::agent_kind::rpc_server, control::agent_kind::listener, control::agent_kind::rpc_client,
-    control::agent_kind::notifier};
 
 void check_number(const fleet_plan& started, std::uint64_t asked) {
   if (asked <= started.capacity()) return;
@@ -55,7 +49,7 @@ fleet_plan plan_roles(const fleet_plan& started, const control::assign_request& 
         "several topics contradict --unique: agents of all topics would be heard as one");
   }
   std::vector<agent_role> roles;
-  for (const control::agent_kind kind : givers_first) {
+  for (const control::agent_kind kind : start_order) {
     for (const control::placed_agents& one : asked.agents) {
       if (one.kind == kind) roles.insert(roles.end(), one.count, {kind, places.at(one.topic)});
     }

@@ -16,7 +16,7 @@ namespace ombt::agents {
 /// a bus that it is not for (agents/bus_bounds.hpp), and all that make_fleet_plan() refuses.
 fleet_plan plan_roles(const fleet_plan& started, const wire::control::assign_request& asked);
 
-/// "3 RPC clients and 1 RPC server"; "none".
+/// "3 RPC clients, 1 RPC server"; "none".
 std::string roles_in_words(const fleet_plan& plan);
 
 }  // namespace ombt::agents

@@ -45,10 +45,7 @@ std::string direct_carrier::lost_contact() const {
   for (const auto& [of, what] : asked_) {
     if (what.sent && what.at < since) silent.insert(of.first);
   }
-  if (silent.empty()) return {};
-  std::string out = links_.name_of(*silent.begin());
-  if (silent.size() > 1) out += " and " + std::to_string(silent.size() - 1) + " more";
-  return out + (silent.size() > 1 ? " do not answer" : " does not answer");
+  return links_.not_answering(silent);
 }
 
 void direct_carrier::on_settled() {

@@ -203,33 +203,30 @@ class direct_links::process_link final : public link {
 
   void greeted(const control::direct_message& answer) {
     if (!answer.method.empty() || answer.id != hello_id) return;
-    control::process_hello told;
-    std::string why{answer.error};
-    if (answer.result && read_process_hello(answer.result, told, why) &&
-        told.process != hello_.process) {
-      why = "it is process " + told.process;
-    }
+    const std::string why = answer.result ? take_hello(answer.result) : std::string{answer.error};
     if (!why.empty()) return refuse(wire::oslo::printable(why));
-    hello_ = std::move(told);
-    hello_.bus = wire::oslo::mask_passwords(hello_.bus);  // whatever a process says
     state_ = state::open;
     opened();
     if (owner_.user_ != nullptr) owner_.user_->on_open(number_);
     settle();
   }
 
-  void changed(const control::direct_message& notice) {
+  /// What a process says that it is; or why that can't be.
+  std::string take_hello(wire::json::value from) {
     control::process_hello told;
     std::string why;
-    if (read_process_hello(notice.args, told, why) && told.process != hello_.process) {
-      why = "it is process " + told.process;
-    }
-    if (!why.empty()) {
+    if (!read_process_hello(from, told, why)) return why;
+    if (told.process != hello_.process) return "it is process " + told.process;
+    told.bus = wire::oslo::mask_passwords(told.bus);  // whatever it says
+    hello_ = std::move(told);
+    return {};
+  }
+
+  void changed(const control::direct_message& notice) {
+    if (const std::string why = take_hello(notice.args); !why.empty()) {
       close();
       return ended("its roles cannot be read: " + wire::oslo::printable(why));
     }
-    hello_ = std::move(told);
-    hello_.bus = wire::oslo::mask_passwords(hello_.bus);  // whatever a process says
     if (owner_.user_ != nullptr) owner_.user_->on_changed(number_);
   }
 
@@ -362,16 +359,19 @@ void direct_links::send(process_number to, std::string_view frame) {
   if (is_open(to)) processes_[to - 1]->send(frame);
 }
 
+std::string direct_links::not_answering(const std::set<process_number>& which) const {
+  if (which.empty()) return {};
+  std::string out = name_of(*which.begin());
+  if (which.size() > 1) out += " and " + std::to_string(which.size() - 1) + " more";
+  return out + (which.size() > 1 ? " do not answer" : " does not answer");
+}
+
 std::string direct_links::silent() const {
-  std::string out;
-  std::size_t count = 0;
+  std::set<process_number> which;
   for (std::size_t i = 0; i < processes_.size(); ++i) {
-    if (processes_[i]->is_silent() && ++count == 1) {
-      out = name_of(static_cast<process_number>(i + 1)) + " does not answer";
-    }
+    if (processes_[i]->is_silent()) which.insert(static_cast<process_number>(i + 1));
   }
-  if (count > 1) out += ", nor do " + std::to_string(count - 1) + " more";
-  return out;
+  return not_answering(which);
 }
 
 std::string direct_links::down() const {

@@ -41,6 +41,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -120,6 +121,8 @@ class direct_links {
   std::string down() const;
   /// Processes that have been tried more than once, and are neither open nor given up, in words.
   std::string silent() const;
+  /// That these do not answer; empty: none are given.
+  std::string not_answering(const std::set<process_number>& which) const;
 
  private:
   class link;

@@ -167,6 +167,12 @@ void say_error(const std::string& program, const std::string& what) {
   std::fprintf(stderr, "%s: %s\n", program.c_str(), wire::oslo::mask_passwords(what).c_str());
 }
 
+bool flush_output(const std::string& program) {
+  if (std::fflush(stdout) == 0) return true;
+  say_error(program, "standard output cannot be written");
+  return false;
+}
+
 session_loop::session_loop(const checked_settings& checked) : looks{loop, checked.metrics} {
   if (!looks.url().empty()) {
     say_error(checked.given.program, "figures are at " + looks.url());
@@ -360,10 +366,7 @@ int run_controller(const checked_settings& checked) {
     ok = false;
   }
   if (checked.out && !write_folder(checked, report, header, found)) ok = false;
-  if (std::fflush(stdout) != 0) {
-    say_error(given.program, "standard output cannot be written");
-    ok = false;
-  }
+  if (!flush_output(given.program)) ok = false;
   if (given.debug) {
     std::fprintf(stderr,
                  "%s: %llu foreign results, %llu duplicate pongs, %llu malformed requests\n",

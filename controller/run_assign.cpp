@@ -139,10 +139,7 @@ int run_assign(const checked_settings& checked) {
     say_error(given.program, why);
     ok = false;
   }
-  if (std::fflush(stdout) != 0) {
-    say_error(given.program, "standard output cannot be written");
-    ok = false;
-  }
+  if (!flush_output(given.program)) ok = false;
   return ok ? exit_ok : exit_incomplete;
 }
 

@@ -56,5 +56,7 @@ void finish_header(report_header& header, const outcome& found);
 double epoch_seconds();
 /// "PROGRAM: what" on standard error, passwords masked.
 void say_error(const std::string& program, const std::string& what);
+/// Writes out what standard output has; false: that it cannot is said.
+bool flush_output(const std::string& program);
 
 }  // namespace ombt::controller
