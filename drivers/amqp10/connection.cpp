@@ -96,12 +96,11 @@ void connection::remove(connection_user& user) {
   if (gone == nullptr) return;
   context_.cancel_timer(std::exchange(gone->again, 0));
   gone->user = nullptr;
-  amqp::session session = std::exchange(gone->session, {});
+  const user_sessions sessions = std::exchange(gone->sessions, {});
   if (count_users() == 0) return start_close();
-  if (session && is_up()) {
-    session.close();
-    wake();
-  }
+  if (!is_up()) return;
+  sessions.close();
+  wake();
 }
 
 void connection::need() {
@@ -127,14 +126,14 @@ void connection::renew(connection_user& user, std::string_view why) {
       self->pump_->flush();
       return self->lost(errc::connection_lost, full);
     }
-    const amqp::session session = std::exchange(mine->session, {});
+    const user_sessions sessions = std::exchange(mine->sessions, {});
     const auto index = static_cast<std::uint64_t>(mine - self->members_.data());
     const auto wait = seconds{self->settings_->options().connection_retry_interval};
     self->context_.cancel_timer(mine->again);
     mine->again =
         self->context_.start_timer(steady_clock::now() + wait, *self, again_timer + (index << 8));
     user.on_down({trouble::scope::connection, errc::connection_lost, full, false});
-    if (session && self->is_up()) session.close();
+    if (self->is_up()) sessions.close();
     self->wake();
   });
 }
@@ -230,10 +229,9 @@ amqp::link connection::attach(connection_user& by, link_user& user, bool sender,
                               bool source_dynamic) {
   member* const mine = member_of(by);
   if (mine == nullptr || !is_up()) return {};
-  amqp::session on = mine->session;
-  if (settings_->session_a_link || !on) on = engine_->open_session();
+  const amqp::session on =
+      settings_->session_a_link ? engine_->open_session() : mine->sessions.for_link(*engine_);
   if (!on) return {};
-  if (!settings_->session_a_link) mine->session = on;
   const amqp::terminus target{address, false, true};
   const amqp::terminus source{source_dynamic ? std::string() : address, source_dynamic, true};
   amqp::link made =
@@ -365,7 +363,7 @@ void connection::drop_transport() {
     pump_.reset();
   }
   for (auto& m : members_) {
-    m.session = {};
+    m.sessions = {};
     context_.cancel_timer(std::exchange(m.again, 0));
   }
   // Never inside the engine's own drain.
@@ -460,9 +458,7 @@ void connection::operator()(const amqp::event::session_opened& e) {
 }
 
 void connection::operator()(const amqp::event::session_closed& e) {
-  for (auto& m : members_) {
-    if (m.session == e.on) m.session = {};
-  }
+  for (auto& m : members_) m.sessions.forget(e.on);
   amqp::session on = e.on;
   on.close();
 }

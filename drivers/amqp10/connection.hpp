@@ -19,6 +19,7 @@
 #include "wire/amqp10/connection.hpp"
 
 #include "drivers/amqp10/settings.hpp"
+#include "drivers/amqp10/user_sessions.hpp"
 #include "drivers/io/connector.hpp"
 #include "drivers/io/context.hpp"
 #include "drivers/io/pump.hpp"
@@ -143,7 +144,7 @@ class connection final : public std::enable_shared_from_this<connection>, privat
   enum class state { idle, waiting, connecting, handshaking, open, backing_off, closing, closed };
   struct member {
     connection_user* user = nullptr;
-    amqp::session session;     ///< of a user that has one for all its links
+    user_sessions sessions;    ///< but in topology oslo
     loop::timer_id again = 0;  ///< after renew(): on_up then
   };
   using engine_pump = io::pump<amqp::connection, connection>;

@@ -54,6 +54,7 @@ std::string_view connection::mechanism() const noexcept { return engine_->mechan
 
 void* session::user() const noexcept { return state_->user; }
 void session::set_user(void* data) const noexcept { state_->user = data; }
+std::size_t session::links() const noexcept { return state_->link_count; }
 void session::accept() const { state_->owner->accept(*state_); }
 void session::close(std::string_view condition, std::string_view description) const {
   state_->owner->close(*state_, condition, description);

@@ -196,6 +196,9 @@ class session {
 
   void* user() const noexcept;
   void set_user(void* data) const noexcept;
+  /// Links on it whose handles have not ended. A name is looked for among all of them when a link
+  /// is attached, at both ends.
+  std::size_t links() const noexcept;
   /// Answers the peer's begin.
   void accept() const;
   void close(std::string_view condition = {}, std::string_view description = {}) const;

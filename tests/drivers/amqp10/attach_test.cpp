@@ -3,6 +3,7 @@
 #include "tests/drivers/amqp10/bed.hpp"
 #include "tests/drivers/reach_record.hpp"
 
+#include <map>
 #include <set>
 
 using namespace ombt;
@@ -154,6 +155,46 @@ TEST_CASE("transports of a thread share connections in topology shared:N, with a
   b.settle();
   CHECK(b.bus.over == 0);  // another still uses that connection
   CHECK(b.bus.open_links(true) == 3);
+}
+
+TEST_CASE("many links are spread over sessions, which take others when these have gone") {
+  amqp10_bed b([](auto& s) {
+    s.topology = drivers::topology::parse("shared:1");
+    s.messaging.amqp.default_sender_link_timeout = 1;
+  });
+  const auto cast_to_topics = [&b](int first, int count) {
+    for (int i = first; i < first + count; ++i) {
+      auto at = b.to;
+      at.topic = "topic-" + std::to_string(i);
+      b.t->cast(at, {"noop", "{}", {}}, b.within(seconds{60}), b, static_cast<std::uint64_t>(i));
+    }
+  };
+  const auto open_links = [&b] {
+    std::map<void*, std::size_t> by_session;
+    for (const auto& l : b.bus.links) by_session[l.session] += l.open ? 1 : 0;
+    return by_session;
+  };
+  cast_to_topics(0, 600);
+  REQUIRE(b.done(600));
+  auto links = open_links();
+  CHECK(links.size() == 3);
+  for (const auto& [session, count] : links) CHECK(count <= 256);
+  REQUIRE(b.drive([&] { return b.bus.open_links(false) == 0; }));
+  b.settle();  // the bus has detached them too
+  cast_to_topics(600, 600);
+  REQUIRE(b.done(1200));
+  CHECK(open_links().size() == 3);
+  CHECK(b.bus.open_links(false) == 600);
+  CHECK(b.bus.ended_sessions == 0);
+
+  // All of them end with their user, where another is left on the connection.
+  auto other = drivers::transport::make(b.on, b.settings);
+  other->cast(b.to, {"noop", "{}", {}}, b.within(seconds{60}), b, 9999);
+  REQUIRE(b.done(1201));
+  int closed = 0;
+  b.t->close(seconds{10}, [&] { ++closed; });
+  REQUIRE(b.drive([&] { return closed == 1 && b.bus.ended_sessions == 3; }));
+  CHECK(b.bus.connections == 1);
 }
 
 TEST_CASE("closing detaches every link for good, then closes, and ends no session") {
