@@ -20,7 +20,7 @@ class TestCommand(TreeTest):
         super().setUp()
         self.dev = self.suite("dev", one="true")
 
-    def suite(self, preset, skip=(), **tests):
+    def suite(self, preset, skip=(), label="unit", **tests):
         """A build folder with these tests: name -> shell command."""
         folder = self.tree.root / "build" / preset
         (folder / "bin").mkdir(parents=True, exist_ok=True)
@@ -30,8 +30,8 @@ class TestCommand(TreeTest):
         for name, command in tests.items():
             lines.append('add_test([=[%s]=] "/bin/sh" "-c" [=[%s]=])' % (name, command))
             skipping = " SKIP_RETURN_CODE 77" if name in skip else ""
-            lines.append('set_tests_properties([=[%s]=] PROPERTIES LABELS "unit"%s)'
-                         % (name, skipping))
+            lines.append('set_tests_properties([=[%s]=] PROPERTIES LABELS "%s"%s)'
+                         % (name, label, skipping))
         (folder / "CTestTestfile.cmake").write_text("\n".join(lines) + "\n")
         return folder
 
@@ -77,13 +77,20 @@ class TestCommand(TreeTest):
         self.suite("dev", one="true", two="false")
         self.assertEqual(self.check("-R", "one")[:2], (0, "1 passed, 0 failed, 0 skipped\n"))
 
-    def test_ci_adds_the_sanitizers_run(self):
+    def test_ci_runs_unit_tests_with_sanitizers_and_the_others_without(self):
+        with open(self.suite("ci", label="unit", one="false") / "CTestTestfile.cmake",
+                  encoding="utf-8") as file:
+            unit = file.read()
+        with open(self.suite("ci", label="unit-unsanitized", two="true") / "CTestTestfile.cmake",
+                  "a", encoding="utf-8") as file:
+            file.write(unit)
         self.suite("asan", three="true", four="false")
         status, out, err = self.check("--ci")
         self.assertEqual((status, out), (1, "2 passed, 1 failed, 0 skipped\n"), err)
         self.assertIn("failed: four", err)
 
     def test_what_ci_runs_is_just_that(self):
+        self.suite("ci", label="bus", one="true")
         self.suite("asan", three="true", four="true")
         before = self.tree.files()
         status, out, err = self.tree.run(".ci/run")
