@@ -420,9 +420,12 @@ fleet_plan make_fleet_plan(fleet_options options) {
 std::vector<std::string> fleet_plan::ready_lines() const {
   std::vector<std::string> lines;
   if (options.standby > 0) {
-    lines.push_back(options.standby == 1
-                        ? "1 standby agent is ready"
-                        : std::to_string(options.standby) + " standby agents are ready");
+    std::string line = options.standby == 1
+                           ? "1 standby agent is ready"
+                           : std::to_string(options.standby) + " standby agents are ready";
+    const auto capable = static_cast<int>(capacity());
+    if (capable < options.standby) line += " (" + std::to_string(capable) + " at once)";
+    lines.push_back(std::move(line));
   }
   for (const agent_description& agent : agents) {
     lines.push_back(std::string(words(agent.kind)) + ' ' + agent.name + " is ready");

@@ -96,7 +96,9 @@ int main(int argc, char** argv) {
       ->envname("OMBT_CONTROL");
   app.add_option("--listen", options.listen,
                  "be heard without a bus at that port, of all addresses or of that host's, and on "
-                 "its local socket; agents of a user share it; in place of --control")
+                 "its local socket; in place of --control. Agents of a user share it: the first of "
+                 "them listens, at the HOST that it was given; another's counts when that one "
+                 "takes over")
       ->type_name("[HOST:]PORT");
   app.add_option("--token-file", options.token_file,
                  "file with the secret of controllers that come over TCP, readable by its owner "

@@ -59,14 +59,9 @@ fleet_plan plan_roles(const fleet_plan& started, const control::assign_request& 
 }
 
 std::string roles_in_words(const fleet_plan& plan) {
-  std::map<control::agent_kind, std::size_t> counts;
-  for (const agent_description& one : plan.agents) ++counts[one.kind];
-  std::string out;
-  for (const auto& [kind, count] : counts) {
-    if (!out.empty()) out += ", ";
-    out += std::to_string(count) + ' ' + std::string(words(kind)) + (count == 1 ? "" : "s");
-  }
-  return out.empty() ? "none" : out;
+  control::agents_by_kind counts{};
+  for (const agent_description& one : plan.agents) ++counts[static_cast<std::size_t>(one.kind)];
+  return control::kinds_in_words(counts);
 }
 
 }  // namespace ombt::agents

@@ -1,20 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agents/status_line.hpp"
 
+#include "wire/format.hpp"
+
 #include <cstdio>
 #include <unistd.h>
 
 namespace ombt::agents {
-namespace {
-
-/// 10,000.
-std::string in_groups(std::size_t number) {
-  std::string text = std::to_string(number);
-  for (std::size_t at = text.size(); at > 3;) text.insert(at -= 3, ",");
-  return text;
-}
-
-}  // namespace
 
 status_line::status_line() : terminal_(::isatty(STDERR_FILENO) == 1) {}
 
@@ -46,7 +38,7 @@ void status_line::hide() {
 }
 
 std::string ready_text(std::size_t ready, std::size_t agents) {
-  return "connecting: " + in_groups(ready) + " of " + in_groups(agents) + " agents are ready";
+  return "connecting: " + grouped(ready) + " of " + grouped(agents) + " agents are ready";
 }
 
 }  // namespace ombt::agents

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/assignment.hpp"
 
+#include "wire/format.hpp"
 #include "wire/oslo/password_mask.hpp"
 #include "wire/oslo/transport_url.hpp"
 
 #include "controller/hold_text.hpp"
-#include "controller/ledger_text.hpp"
 #include "controller/session_text.hpp"
 
 #include <algorithm>
@@ -274,7 +274,8 @@ std::string assignment_text(const placement& wanted, const assignment_result& fo
            (room == 1 ? " is" : " are") + " on standby";
   }
   std::string out = agents_text(wanted.total()) + " on " + places_text(used) + ": " +
-                    kinds_in_words(wanted) + ", " + count_text(wanted.topics.size(), "topic");
+                    wire::control::kinds_in_words(wanted.agents) + ", " +
+                    count_text(wanted.topics.size(), "topic");
   if (buses.size() > 1) out += ", " + std::to_string(buses.size()) + " buses";
   return out;
 }

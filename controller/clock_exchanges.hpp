@@ -26,7 +26,6 @@
 #include "controller/clocks_summary.hpp"
 #include "controller/plan.hpp"
 
-#include <array>
 #include <cstdint>
 #include <deque>
 #include <string>
@@ -96,7 +95,7 @@ class clock_exchanges {
   struct machine {
     std::string boot;
     std::string host;
-    std::array<std::uint32_t, wire::control::agent_kinds.size()> agents{};
+    wire::control::agents_by_kind agents{};
     std::vector<std::size_t> processes;
     clock_round before;
     clock_round now;  ///< the one that goes on in the run

@@ -8,12 +8,17 @@
 #include "drivers/loop.hpp"
 #include "drivers/shared_port.hpp"
 
+#include "controller/early_signals.hpp"
 #include "controller/settings.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
+#include <fcntl.h>
+#include <memory>
+#include <poll.h>
+#include <unistd.h>
 #include <unordered_set>
 #include <utility>
 #include <variant>
@@ -24,6 +29,8 @@ namespace {
 namespace control = wire::control;
 
 constexpr std::size_t longest_hosts_file = std::size_t{64} << 20;
+/// For a signal that came just before poll().
+constexpr int look_again_ms = 100;
 
 direct_links::place place_of(const control::tcp_place& named) {
   if (!named.host.empty()) return {{named.host, named.port, {}}, control::in_words(named)};
@@ -31,20 +38,27 @@ direct_links::place place_of(const control::tcp_place& named) {
   return {{{}, 0, socket}, "unix:" + socket};
 }
 
+/// Of a pipe, as its writer comes to write; a signal ends the wait.
 std::string text_of(const std::string& file) {
   const auto refuse = [&](const std::string& why) {
     return configuration_error("--hosts-file " + file + ": " + why);
   };
-  std::ifstream in{file, std::ios::binary};
-  if (!in) throw refuse(std::strerror(errno));
+  const auto close = [](const int* descriptor) { ::close(*descriptor); };
+  const int in = ::open(file.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  if (in < 0) throw refuse(std::strerror(errno));
+  const std::unique_ptr<const int, decltype(close)> closed_after{&in, close};
   std::string out;
-  char buffer[65'536];
-  while (in.read(buffer, sizeof buffer), in.gcount() > 0) {
-    out.append(buffer, static_cast<std::size_t>(in.gcount()));
+  std::array<char, 65'536> buffer;
+  while (!early_signals::arrived()) {
+    pollfd one{in, POLLIN, 0};
+    if (::poll(&one, 1, look_again_ms) <= 0) continue;
+    const ssize_t bytes = ::read(in, buffer.data(), buffer.size());
+    if (bytes == 0) return out;
+    if (bytes < 0 && errno != EAGAIN && errno != EINTR) throw refuse(std::strerror(errno));
+    if (bytes > 0) out.append(buffer.data(), static_cast<std::size_t>(bytes));
     if (out.size() > longest_hosts_file) throw refuse("too long");
   }
-  if (in.bad()) throw refuse("it cannot be read");
-  return out;
+  throw refuse("interrupted");
 }
 
 class gatherer {

@@ -4,6 +4,8 @@
 #include "wire/oslo/password_mask.hpp"
 #include "wire/oslo/transport_url.hpp"
 
+#include "controller/session_text.hpp"
+
 #include <algorithm>
 #include <unordered_set>
 #include <utility>
@@ -350,7 +352,7 @@ std::string direct_links::name_of(process_number which) const {
   const process_link& one = *processes_.at(which - 1);
   const control::process_hello& told = one.hello();
   if (told.pid > 0 && !told.host.empty()) {
-    return "process " + std::to_string(told.pid) + " of host " + told.host;
+    return process_text(told);
   }
   return "process " + told.process + " at " + places_[one.place()]->where().name;
 }

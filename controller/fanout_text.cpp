@@ -3,8 +3,6 @@
 
 #include "wire/format.hpp"
 
-#include "controller/ledger_text.hpp"
-
 namespace ombt::controller {
 namespace {
 

@@ -3,7 +3,6 @@
 
 #include "wire/format.hpp"
 
-#include "controller/ledger_text.hpp"
 #include "controller/session_text.hpp"
 #include "controller/verdict.hpp"
 

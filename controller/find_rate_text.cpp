@@ -3,7 +3,6 @@
 
 #include "controller/columns.hpp"
 #include "controller/find_rate_report.hpp"
-#include "controller/ledger_text.hpp"
 #include "controller/session_text.hpp"
 
 #include <algorithm>

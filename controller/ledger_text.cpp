@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/ledger_text.hpp"
 
+#include "wire/format.hpp"
+
 #include <string_view>
 
 namespace ombt::controller {
@@ -51,14 +53,6 @@ void append_gaps(std::string& out, const ledger_summary& ledger) {
 }
 
 }  // namespace
-
-std::string grouped(std::uint64_t number) {
-  std::string out = std::to_string(number);
-  for (auto at = static_cast<std::ptrdiff_t>(out.size()) - 3; at > 0; at -= 3) {
-    out.insert(static_cast<std::size_t>(at), ",");
-  }
-  return out;
-}
 
 void append_ledger_text(std::string& out, const ledger_summary& ledger, std::string_view clients,
                         std::string_view receivers) {

@@ -5,14 +5,10 @@
 
 #include "controller/ledger_summary.hpp"
 
-#include <cstdint>
 #include <string>
 #include <string_view>
 
 namespace ombt::controller {
-
-/// "1,234,567"
-std::string grouped(std::uint64_t number);
 
 /// Appends the block. `clients` and `receivers` are what the agents of each side are called
 /// ("RPC client", "RPC server").

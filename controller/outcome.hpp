@@ -26,11 +26,16 @@
 
 namespace ombt::controller {
 
+/// A process of agents that is reached by direct control, in a session; 0 stands for the bus.
+using process_number = std::uint32_t;
+inline constexpr process_number over_the_bus = 0;
+
 /// One agent and what it reported in this session.
 struct agent_record {
   wire::control::agent_kind kind = wire::control::agent_kind::rpc_client;
   std::string name;
-  std::uint32_t topic = 0;          ///< its place among the plan's
+  std::uint32_t topic = 0;  ///< its place among the plan's
+  process_number process = over_the_bus;
   bool answered_roll_call = false;  ///< false: heard of by its results only
   bool native = false;              ///< its pongs say what it works on
   bool missing = false;             ///< waited for in vain
@@ -45,10 +50,6 @@ struct agent_record {
   std::shared_ptr<wire::hdr::sparse_histogram> latency;
   std::uint64_t scheduled = 0;  ///< of an open loop: what it reported of its schedule
 };
-
-/// A process of agents that is reached by direct control, in a session; 0 stands for the bus.
-using process_number = std::uint32_t;
-inline constexpr process_number over_the_bus = 0;
 
 /// What such a process says of itself.
 struct process_record {

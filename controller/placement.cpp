@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/placement.hpp"
 
-#include "controller/ledger_text.hpp"
-
 #include <algorithm>
 #include <limits>
 #include <numeric>
@@ -13,8 +11,6 @@ using wire::control::agent_kind;
 using wire::control::assign_request;
 
 namespace {
-
-using kind_counts = std::array<std::uint32_t, wire::control::agent_kinds.size()>;
 
 std::size_t place_of(agent_kind kind) { return static_cast<std::size_t>(kind); }
 
@@ -33,7 +29,7 @@ class bus_shares {
  public:
   explicit bus_shares(const placement& wanted) : wanted_(wanted), shares_(wanted.buses.size()) {}
 
-  const std::string& next(const kind_counts& of_process) {
+  const std::string& next(const wire::control::agents_by_kind& of_process) {
     std::size_t best = 0;
     double least = std::numeric_limits<double>::infinity();
     for (std::size_t i = 0; i < shares_.size(); ++i) {
@@ -54,7 +50,7 @@ class bus_shares {
   }
 
  private:
-  double part(const kind_counts& of_process, std::size_t kind) const {
+  double part(const wire::control::agents_by_kind& of_process, std::size_t kind) const {
     return static_cast<double>(of_process[kind]) / wanted_.agents[kind];
   }
 
@@ -71,7 +67,7 @@ std::uint64_t placement::total() const noexcept {
 std::vector<assign_request> place_agents(const placement& wanted,
                                          const std::vector<std::uint32_t>& room) {
   std::vector<assign_request> out(room.size());
-  std::vector<kind_counts> counts(room.size());
+  std::vector<wire::control::agents_by_kind> counts(room.size());
   std::vector<std::uint64_t> left(room.begin(), room.end());
   for (const agent_kind kind : wire::control::agent_kinds) {
     const std::uint64_t agents = wanted.agents[place_of(kind)];
@@ -93,17 +89,6 @@ std::vector<assign_request> place_agents(const placement& wanted,
     if (!out[i].agents.empty()) out[i].bus = buses.next(counts[i]);
   }
   return out;
-}
-
-std::string kinds_in_words(const placement& wanted) {
-  std::string out;
-  for (const agent_kind kind : wire::control::agent_kinds) {
-    const std::uint32_t count = wanted.agents[place_of(kind)];
-    if (count == 0) continue;
-    if (!out.empty()) out += ", ";
-    out += grouped(count) + ' ' + std::string(words(kind)) + (count == 1 ? "" : "s");
-  }
-  return out.empty() ? "none" : out;
 }
 
 }  // namespace ombt::controller

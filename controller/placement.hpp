@@ -5,7 +5,6 @@
 
 #include "wire/control/assign.hpp"
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -16,8 +15,8 @@ namespace ombt::controller {
 /// What all processes together are to be. Agents of a kind have numbers from 0 on; number i is in
 /// topic i modulo their number.
 struct placement {
-  std::array<std::uint32_t, wire::control::agent_kinds.size()> agents{};  ///< by kind
-  std::vector<std::string> topics;                                        ///< one at least
+  wire::control::agents_by_kind agents{};
+  std::vector<std::string> topics;  ///< one at least
   /// Ways into the bus, URLs; none: each process's own.
   std::vector<std::string> buses;
 
@@ -31,8 +30,5 @@ struct placement {
 /// process has, so that each kind is spread over the buses too.
 std::vector<wire::control::assign_request> place_agents(const placement& wanted,
                                                         const std::vector<std::uint32_t>& room);
-
-/// "10,000 RPC clients, 20 RPC servers"; "none".
-std::string kinds_in_words(const placement& wanted);
 
 }  // namespace ombt::controller

@@ -4,7 +4,6 @@
 #include "wire/format.hpp"
 
 #include "controller/columns.hpp"
-#include "controller/ledger_text.hpp"
 #include "controller/load_options.hpp"
 #include "controller/session_text.hpp"
 #include "controller/text_report.hpp"

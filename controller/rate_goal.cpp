@@ -5,7 +5,6 @@
 #include "wire/format.hpp"
 #include "wire/time_text.hpp"
 
-#include "controller/ledger_text.hpp"
 #include "controller/load_options.hpp"
 #include "controller/plan.hpp"
 #include "controller/text_report.hpp"

@@ -378,12 +378,12 @@ int run_controller(const checked_settings& checked) {
 }
 
 int run_controller(const settings& given) {
+  const early_signals taken;
   try {
-    const early_signals taken;
     return run_controller(check_settings(given));
   } catch (const configuration_error& e) {
     say_error(given.program, e.what());
-    return exit_configuration;
+    return early_signals::arrived() ? exit_incomplete : exit_configuration;
   }
 }
 

@@ -65,7 +65,6 @@
 #include "controller/plan.hpp"
 #include "controller/topic_ledgers.hpp"
 
-#include <array>
 #include <cstdint>
 #include <deque>
 #include <optional>
@@ -266,6 +265,7 @@ class session {
   void mark_missing();
   /// Why an agent did not answer: its process is gone, or `otherwise`.
   std::string why_missing(std::size_t agent, const std::string& otherwise) const;
+  std::string process_name(process_number which) const;
   static std::string key_of(wire::control::agent_kind kind, const std::string& name,
                             std::uint32_t topic);
   agent_record* find_or_add(wire::control::agent_kind kind, const std::string& name,
@@ -315,8 +315,11 @@ class session {
   /// Messages that succeeded (or failed: of those nobody knows) and that the servers of their topic
   /// have not had; those of one topic can't stand for another's.
   std::uint64_t unaccounted(bool failed_too = false) const;
-  /// ": 3 in topic topic-1, …"; empty where the plan has not several.
-  std::string unaccounted_by_topic() const;
+  /// Those of a topic at the end. Where what arrived of clients that sent no results hides them in
+  /// the numbers, the ledger's; it must be closed.
+  std::uint64_t unaccounted_in(std::size_t topic) const;
+  /// Adds the problem; returns false if all messages are accounted for.
+  bool tell_unaccounted();
   /// Messages that servers had beyond those.
   std::uint64_t surplus() const;
   /// Fills in what the topics' servers should have had, when the run is over.
@@ -339,7 +342,6 @@ class session {
 
   // What is known of an agent beside its record.
   struct agent_state {
-    process_number process = over_the_bus;
     bool gone = false;        ///< its process's connection has ended
     bool waited_for = false;  ///< the present phase (or round) ends with its answer
     bool excluded = false;    ///< did not answer the reset: its counters may be another run's
@@ -393,7 +395,7 @@ class session {
   std::vector<std::string> gone_;
   std::vector<std::string> refused_;       ///< why its results are, last
   std::vector<std::uint64_t> last_batch_;  ///< number of the last one taken, 0: none
-  std::array<std::uint32_t, wire::control::agent_kinds.size()> answered_{};
+  wire::control::agents_by_kind answered_{};
   outcome outcome_;
   topic_ledgers ledger_;
   clock_exchanges clocks_;

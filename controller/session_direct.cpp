@@ -94,7 +94,7 @@ void session::lose(std::size_t number) {
 }
 
 void session::belongs_to(std::size_t agent, process_number process) {
-  states_[agent].process = process;
+  outcome_.agents[agent].process = process;
   if (process == over_the_bus) return;
   if (agents_of_.size() <= process) agents_of_.resize(process + 1);
   agents_of_[process].push_back(static_cast<std::uint32_t>(agent));
@@ -118,7 +118,7 @@ bool session::adopt(std::size_t agent, process_number process, bool pong) {
 }
 
 std::string session::why_missing(std::size_t agent, const std::string& otherwise) const {
-  const process_number of = states_[agent].process;
+  const process_number of = outcome_.agents[agent].process;
   if (states_[agent].gone) return ": " + gone_[of];
   return of < refused_.size() && !refused_[of].empty() ? ": " + refused_[of] : otherwise;
 }

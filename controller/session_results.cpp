@@ -3,6 +3,7 @@
 // topic, has one run and one number, and is taken or refused as a whole, since its sum can't be
 // taken apart.
 #include "controller/session.hpp"
+#include "controller/session_text.hpp"
 
 #include <set>
 #include <utility>
@@ -27,8 +28,8 @@ void session::on_results(agent_kind kind, const wire::control::result_batch& bat
   const bool counts = phase_ != phase::resetting;
   if (!takes_all(kind, batch, topic, from, counts && client)) {
     return refuse(kind,
-                  "results of its process are refused, as not all are of its agents (--name?)", now,
-                  topic, from);
+                  process_name(from) + " sent results that are not all of its agents (--name?)",
+                  now, topic, from);
   }
   side& into = client ? outcome_.clients : outcome_.servers;
   if (counts) add_sums(into, topic, batch.sum, &batch.details);
@@ -45,6 +46,11 @@ void session::on_unreadable(agent_kind kind, std::string_view why, time_point no
                             std::uint32_t topic, process_number from) {
   on_malformed();
   refuse(kind, why, now, topic, from);
+}
+
+std::string session::process_name(process_number which) const {
+  const std::uint32_t at = which < process_at_.size() ? process_at_[which] : 0;
+  return at == 0 ? "its process" : process_text(outcome_.processes[at - 1].told);
 }
 
 void session::refuse(agent_kind kind, std::string_view why, time_point now, std::uint32_t topic,
@@ -103,9 +109,8 @@ bool session::takes_all(agent_kind kind, const wire::control::result_batch& batc
       ++joined;
       continue;
     }
-    const agent_state& state = states_[known->second];
-    if (state.process != from || state.excluded ||
-        (once && outcome_.agents[known->second].reports > 0)) {
+    const agent_record& agent = outcome_.agents[known->second];
+    if (agent.process != from || states_[known->second].excluded || (once && agent.reports > 0)) {
       outcome_.foreign_results += batch.agents.size();
       return false;
     }
@@ -122,12 +127,12 @@ void session::exclude_with_others() {
   std::set<std::pair<process_number, std::uint32_t>> places;
   for (std::size_t i = 0; i < states_.size(); ++i) {
     if (outcome_.agents[i].kind != servers || !states_[i].excluded) continue;
-    places.emplace(states_[i].process, outcome_.agents[i].topic);
+    places.emplace(outcome_.agents[i].process, outcome_.agents[i].topic);
   }
   for (std::size_t i = 0; i < states_.size() && !places.empty(); ++i) {
     agent_record& agent = outcome_.agents[i];
-    if (agent.kind != servers || states_[i].process == over_the_bus ||
-        !places.contains({states_[i].process, agent.topic})) {
+    if (agent.kind != servers || agent.process == over_the_bus ||
+        !places.contains({agent.process, agent.topic})) {
       continue;
     }
     states_[i].excluded = agent.missing = true;

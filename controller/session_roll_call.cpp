@@ -54,7 +54,7 @@ agent_record* session::find_or_add(agent_kind kind, const std::string& name, std
   const std::string key = key_of(kind, name, topic);
   if (const auto known = index_.find(key); known != index_.end()) {
     agent_record& agent = outcome_.agents[known->second];
-    if (states_[known->second].process != from && !adopt(known->second, from, pong)) return nullptr;
+    if (agent.process != from && !adopt(known->second, from, pong)) return nullptr;
     if (pong && ++states_[known->second].pongs > pings_) ++outcome_.same_names[agent.name];
     if (pong && agent.answered_roll_call) {
       ++outcome_.duplicate_pongs;

@@ -4,6 +4,8 @@
 #include "controller/session.hpp"
 
 #include <algorithm>
+#include <map>
+#include <utility>
 
 namespace ombt::controller {
 namespace {
@@ -18,6 +20,10 @@ constexpr std::size_t names_in_problems = 20;
 
 std::string count_text(std::uint64_t number, std::string_view noun) {
   return std::to_string(number) + ' ' + std::string{noun} + (number == 1 ? "" : "s");
+}
+
+std::string process_text(const wire::control::process_hello& told) {
+  return "process " + std::to_string(told.pid) + " of host " + told.host;
 }
 
 duration from_seconds(double seconds) {
@@ -162,20 +168,37 @@ void session::tell_missing() {
     outcome_.problems.push_back("none of " + count_text(clients, words(client_kind)) +
                                 " sent results" + why_missing(last_client, since));
   }
+  // Those of one process that has a reason of its own are told together.
+  std::map<std::pair<process_number, agent_kind>, std::uint64_t> together;
+  for (std::size_t i = 0; i < outcome_.agents.size(); ++i) {
+    if (outcome_.agents[i].missing && !why_missing(i, {}).empty()) {
+      ++together[{outcome_.agents[i].process, outcome_.agents[i].kind}];
+    }
+  }
   std::size_t named = 0;
+  std::uint64_t untold = 0;
   for (std::size_t i = 0; i < outcome_.agents.size(); ++i) {
     const agent_record& agent = outcome_.agents[i];
     if (!agent.missing) continue;
     const bool client = agent.kind == client_kind;
-    if ((client && all) || ++named > names_in_problems) continue;
+    if (client && all) continue;
+    std::uint64_t count = 1;
+    std::string who = std::string{words(agent.kind)} + ' ' + agent.name;
+    if (const auto of = together.find({agent.process, agent.kind}); of != together.end()) {
+      count = std::exchange(of->second, 0);
+      if (count == 0) continue;  // told
+      if (count > 1) who = count_text(count, words(agent.kind));
+    }
+    if (++named > names_in_problems) {
+      untold += count;
+      continue;
+    }
     outcome_.problems.push_back(
-        std::string{words(agent.kind)} + ' ' + agent.name +
-        (client ? " sent no results" : " did not answer") + why_missing(i, since) +
+        who + (client ? " sent no results" : " did not answer") + why_missing(i, since) +
         (client && !agent.native ? "; if it is still at work, raise --timeout" : ""));
   }
-  if (named > names_in_problems) {
-    outcome_.problems.push_back("and " + count_text(named - names_in_problems, "more agent") +
-                                " did not answer");
+  if (untold > 0) {
+    outcome_.problems.push_back("and " + count_text(untold, "more agent") + " did not answer");
   }
 }
 
@@ -216,15 +239,9 @@ void session::finish() {
         (max_late ? "more than " + seconds_text(from_seconds(*max_late)) + " late"
                   : std::string{"later than their timeout"}));
   }
-  if (const std::uint64_t missing = unaccounted(); missing > 0) {
-    outcome_.problems.push_back(std::to_string(missing) + " of " +
-                                std::to_string(outcome_.expected) +
-                                " messages are not accounted for by the receivers within " +
-                                seconds_text(plan_.timeout) + unaccounted_by_topic());
-  }
-  tell_clocks();
   close_ledger(never_reported);
-  if (unaccounted() == 0) tell_lost();
+  if (!tell_unaccounted()) tell_lost();
+  tell_clocks();
   if (more_than_expected()) {
     const std::uint64_t more = surplus();
     const bool copies_only = outcome_.ledger->complete() && outcome_.ledger->all.lost == 0 &&

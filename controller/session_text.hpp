@@ -2,6 +2,8 @@
 #pragma once
 // Words that a session and its reports have in common. Pure functions.
 
+#include "wire/control/direct.hpp"
+
 #include "controller/plan.hpp"
 
 #include <cstdint>
@@ -15,5 +17,7 @@ duration from_seconds(double seconds);
 std::string seconds_text(duration d);
 /// "1 agent", "3 agents"
 std::string count_text(std::uint64_t number, std::string_view noun);
+/// "process 71 of host n1"
+std::string process_text(const wire::control::process_hello& told);
 
 }  // namespace ombt::controller

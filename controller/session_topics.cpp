@@ -83,6 +83,14 @@ std::string session::missing_kinds(time_point now) const {
            (standby == 1 ? " is there: assign gives it a role"
                          : " are there: assign gives them roles");
   }
+  const auto gone = [](const std::string& why) { return !why.empty(); };
+  const auto first = std::find_if(gone_.begin(), gone_.end(), gone);
+  if (!out.empty() && first != gone_.end()) {
+    out += "; " + *first;
+    const auto others = std::count_if(first + 1, gone_.end(), gone);
+    if (others == 1) out += "; so is 1 more process";
+    if (others > 1) out += "; so are " + std::to_string(others) + " more processes";
+  }
   return out;
 }
 
@@ -143,15 +151,32 @@ std::uint64_t session::surplus() const {
   return sum;
 }
 
-std::string session::unaccounted_by_topic() const {
-  if (plan_.topics.empty()) return {};
+std::uint64_t session::unaccounted_in(std::size_t topic) const {
+  const topic_figures& of = outcome_.topics[topic];
+  const std::uint64_t by_numbers = above(of.expected, of.received());
+  const ledger_gaps gaps = ledger_.of(topic).gaps();
+  const bool by_ledger =
+      plan_.what != task::rpc_fanout && gaps.of_strangers > 0 && gaps.arrived_there == 0;
+  return by_ledger ? std::max(by_numbers, of.ledger.lost + of.ledger.unknown) : by_numbers;
+}
+
+bool session::tell_unaccounted() {
+  std::uint64_t sum = 0;
   std::vector<std::string> parts;
-  for (std::size_t i = 0; i < plan_.topics.size(); ++i) {
-    const topic_figures& topic = outcome_.topics[i];
-    const std::uint64_t missing = above(topic.expected, topic.received());
-    if (missing > 0) parts.push_back(std::to_string(missing) + " in topic " + plan_.topics[i]);
+  for (std::size_t i = 0; i < outcome_.topics.size(); ++i) {
+    const std::uint64_t missing = unaccounted_in(i);
+    sum += missing;
+    if (missing == 0 || plan_.topics.empty()) continue;
+    parts.push_back(std::to_string(missing) + " in topic " + plan_.topics[i]);
   }
-  return ": " + told(parts, ", ");
+  if (sum == 0) return false;
+  // Receivers that are gone are not waited for.
+  outcome_.problems.push_back(
+      std::to_string(sum) + " of " + std::to_string(outcome_.expected) +
+      " messages are not accounted for by the receivers" +
+      (receiver_gone_ ? " that answered" : " within " + seconds_text(plan_.timeout)) +
+      (parts.empty() ? "" : ": " + told(parts, ", ")));
+  return true;
 }
 
 void session::close_topics() {

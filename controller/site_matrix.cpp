@@ -3,7 +3,6 @@
 
 #include "wire/format.hpp"
 
-#include "controller/ledger_text.hpp"
 #include "controller/text_report.hpp"
 
 #include <algorithm>

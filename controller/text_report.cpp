@@ -331,7 +331,9 @@ std::string test_report(const plan& what, const outcome& found, std::string_view
   }
   if (!found.problems.empty()) {
     append_title(out, "Fell short:");
-    for (const std::string& problem : found.problems) out += "  " + problem + '\n';
+    for (const std::string& problem : found.problems) {
+      out += wrapped("  " + problem, "    ") + '\n';
+    }
   }
   return out;
 }
@@ -342,8 +344,10 @@ std::string status_report(const plan& what, const outcome& found, bool names) {
     std::vector<const std::string*> names;
   };
   std::map<std::pair<std::string, std::int64_t>, std::string> told;
+  std::map<process_number, const wire::control::process_hello*> direct;
   for (const process_record& one : found.processes) {
     told.emplace(std::pair{one.told.host, one.told.pid}, process_words(one.told));
+    direct.emplace(one.number, &one.told);
   }
   std::string out;
   std::size_t total = 0;
@@ -353,13 +357,15 @@ std::string status_report(const plan& what, const outcome& found, bool names) {
       wire::control::topics_in_words(what.topics.empty() ? std::vector{what.topic} : what.topics);
   out += what.unique ? " (unique)\n" : "\n";
   for (const agent_kind kind : agent_kinds) {
-    // By host, then process id; names chosen by hand tell neither and come last.
+    // By host, then process id; on the bus, names chosen by hand tell neither and come last.
     std::map<std::tuple<bool, std::string, std::int64_t>, process> processes;
     for (const agent_record& agent : found.agents) {
       if (agent.kind != kind || !agent.answered_roll_call) continue;
+      const auto known = direct.find(agent.process);
       const auto parsed = wire::control::parse_agent_name(agent.name);
-      auto& p = parsed ? processes[{false, std::string{parsed->host}, parsed->pid}]
-                       : processes[{true, agent.name, 0}];
+      auto& p = known != direct.end() ? processes[{false, known->second->host, known->second->pid}]
+                : parsed              ? processes[{false, std::string{parsed->host}, parsed->pid}]
+                                      : processes[{true, agent.name, 0}];
       ++p.agents;
       p.names.push_back(&agent.name);
     }

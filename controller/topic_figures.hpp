@@ -8,7 +8,6 @@
 
 #include "controller/ledger_summary.hpp"
 
-#include <array>
 #include <cstdint>
 
 namespace ombt::controller {
@@ -26,7 +25,7 @@ struct topic_side {
 
 struct topic_figures {
   /// Agents of each kind that answered the roll call.
-  std::array<std::uint32_t, wire::control::agent_kinds.size()> agents{};
+  wire::control::agents_by_kind agents{};
   topic_side clients;
   topic_side servers;
   std::uint64_t expected = 0;  ///< messages that its servers should have had

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <string>
 
@@ -21,6 +22,13 @@ template <class... Values>
 std::string format(const char* pattern, Values... values) {
   std::string out;
   append_format(out, pattern, values...);
+  return out;
+}
+
+/// "1,234,567"
+inline std::string grouped(std::uint64_t number) {
+  std::string out = std::to_string(number);
+  for (std::size_t at = out.size(); at > 3;) out.insert(at -= 3, ",");
   return out;
 }
 

@@ -2,6 +2,7 @@
 #include "drivers/shared_port.hpp"
 
 #include "wire/configuration_error.hpp"
+#include "wire/control/direct_address.hpp"
 
 #include "drivers/direct/jitter.hpp"
 #include "drivers/direct/membership.hpp"
@@ -49,7 +50,13 @@ std::string runtime_folder() {
 }
 
 std::string local_socket_of(std::uint16_t port) {
-  return runtime_folder() + '/' + std::to_string(port) + ".sock";
+  std::string socket = runtime_folder() + '/' + std::to_string(port) + ".sock";
+  if (socket.size() > wire::control::socket_path_limit) {
+    throw configuration_error("the path of a local socket is longer than " +
+                              std::to_string(wire::control::socket_path_limit) + " bytes: '" +
+                              socket + "' (OMBT_RUNTIME_DIR names its folder)");
+  }
+  return socket;
 }
 
 struct shared_port::state final : std::enable_shared_from_this<state>, private timer_target {

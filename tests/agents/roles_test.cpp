@@ -72,6 +72,8 @@ TEST_CASE("A process of standby agents begins with none that has a role") {
   CHECK(make_fleet_plan(o).threads() == 10);
   o.max_agents = 4;
   CHECK(make_fleet_plan(o).capacity() == 4);
+  CHECK(make_fleet_plan(o).ready_lines() ==
+        std::vector<std::string>{"10 standby agents are ready (4 at once)"});
   CHECK(make_fleet_plan(o).threads() == 4);
   o.max_agents = 400;
   CHECK(make_fleet_plan(o).capacity() == 10);

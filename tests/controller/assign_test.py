@@ -43,7 +43,9 @@ class Standby(DirectCase):
             process.kill()
             process.communicate()
         self.addCleanup(end)
-        self.assertEqual(process.stdout.readline(), "%d standby agents are ready\n" % count)
+        bound = " (%d at once)" % arguments[1] if arguments[:1] == ("--max-agents",) else ""
+        self.assertEqual(process.stdout.readline(),
+                         "%d standby agents are ready%s\n" % (count, bound))
         return process
 
     def assign(self, *arguments, status=0):
@@ -185,6 +187,17 @@ class Bounds(Standby):
         self.assign("--rpc-clients", 2, "--rpc-servers", 1)
         self.check_sums(self.run_test("rpc-call", "--calls", 5), 2, 1, 5)
 
+    def test_a_bus_that_only_one_process_may_use(self):
+        allowed = self.standby(4, "--allow-url", "amqp://*")
+        self.standby(4)
+        other = re.sub(r"//[^/]*:", "//u:%s@localhost:" % PASSWORD, URL)
+        why = self.assign("--rpc-clients", 8, "--bus", other, status=1)
+        self.assertIn("no --allow-url allows it", why)
+        self.assertIn("1 of 2 processes have their new roles; status says who has which", why)
+        done, report = self.status()
+        self.assertIn("\nStandby agents: 4\n", done.stdout)
+        self.assertEqual({one["pid"]: one["standby"] for one in report["processes"]}[allowed.pid], 0)
+
     def test_runs_are_bounded_as_those_of_other_agents(self):
         self.standby(4, "--max-rate", 100, "--max-length", 100)
         self.assign("--rpc-clients", 2, "--rpc-servers", 1)
@@ -267,6 +280,17 @@ class CommandLine(Standby):
         self.assertIn("--rpc-clients -1", assign("--rpc-clients=-1"))
         self.assertIn("gopher", assign("--bus", "gopher://u:%s@h" % PASSWORD))
         self.assertIn("--expect is not for assign", assign("--expect", 3))
+
+    def test_its_help_names_what_it_takes(self):
+        done = controller("assign", "--help")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        named = re.search(r"before or after the command: ([^.]*)\.\n", done.stdout)
+        options = re.findall(r"--[\w-]+", named.group(1))
+        self.assertGreater(len(options), 4)
+        general = controller("--help").stdout
+        for option in options:
+            self.assertIn(option, general)
+            self.assertNotIn("is not for assign", controller("assign", option, "").stderr, option)
 
     def test_nobody_is_there(self):
         self.assertIn("127.0.0.1:%d" % self.port, self.assign("--rpc-clients", 1, status=1))

@@ -5,6 +5,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -182,7 +183,13 @@ TEST_CASE("a process that closes before it is open is tried again, as long as it
   never.refuse = 100;
   f.connect();
   f.agents.after(100ms, [&] { f.agents.kill(gone); });
+  std::set<std::string> silent;  // at any time
+  for (auto time = 0ms; time < 2s; time += 10ms) {
+    f.agents.after(time, [&] { silent.insert(f.links->silent()); });
+  }
   REQUIRE(f.settle());
+  CHECK(silent.count("process " + never.key + " at h1:5700 does not answer") == 1);
+  CHECK(f.links->silent().empty());
   CHECK(f.user.open == std::vector<process_number>{1});
   CHECK(f.user.refused == std::vector<std::string>{"process " + never.key +
                                                    " at h1:5700 cannot be talked to: the "

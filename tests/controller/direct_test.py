@@ -208,6 +208,11 @@ class Direct(DirectCase):
         self.assertIn("2 RPC clients, 1 RPC Servers (3 total)\n", done.stdout)
         done = controller("status", "--topic", self.topic)
         self.assertIn("RPC clients: 2\n", done.stdout, done.stderr)
+        # Where processes have answered, nobody is pointed to a bus.
+        done = controller("notify", "--topic", self.topic)
+        self.assertEqual(done.returncode, 1, done.stdout)
+        self.assertIn("no Notifier answered on topic %s" % self.topic, done.stderr)
+        self.assertNotIn("--control bus", done.stderr)
 
     def test_what_cannot_be_reached_is_named(self):
         nobody = free_port()
@@ -239,6 +244,31 @@ class Direct(DirectCase):
                                     ("--wait", "soon", "--wait"),
                                     ("--wait", "-1", "--wait")):
             self.check_refused("rpc-call", (option, value), [says])
+
+    def test_hosts_come_through_a_pipe(self):
+        self.agents("--rpc-client", 1, "--rpc-server", 1)
+        pipe = os.path.join(self.folder.name, "hosts")
+        os.mkfifo(pipe)
+        waits = self.started("status", "--hosts-file", pipe)
+        self.wait_for("the pipe is open", lambda: self.has_open(waits, pipe))
+        waits.send_signal(signal.SIGINT)
+        _, told = waits.communicate(timeout=PATIENCE)
+        self.assertEqual(waits.returncode, 1, told)
+        self.assertIn("--hosts-file %s: interrupted" % pipe, told)
+        waits = self.started("status", "--hosts-file", pipe)
+        with open(pipe, "w", encoding="ascii") as writer:
+            for part in ("127.0.0", ".1:%d\n# that is all" % self.port):
+                writer.write(part)
+                writer.flush()
+                time.sleep(0.2)
+        told, errors = waits.communicate(timeout=PATIENCE)
+        self.assertEqual(waits.returncode, 0, errors)
+        self.assertIn("RPC clients: 1\n", told)
+
+    @staticmethod
+    def has_open(process, file):
+        descriptors = "/proc/%d/fd/" % process.pid
+        return any(os.readlink(descriptors + one) == file for one in os.listdir(descriptors))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "wire/format.hpp"
+
 #include "controller/json_report.hpp"
 #include "controller/ledger_text.hpp"
 #include "controller/text_report.hpp"
@@ -39,10 +41,10 @@ ledger_summary troubled() {
 }  // namespace
 
 TEST_CASE("numbers are grouped by thousands") {
-  CHECK(grouped(0) == "0");
-  CHECK(grouped(999) == "999");
-  CHECK(grouped(1'000) == "1,000");
-  CHECK(grouped(12'345'678) == "12,345,678");
+  CHECK(ombt::grouped(0) == "0");
+  CHECK(ombt::grouped(999) == "999");
+  CHECK(ombt::grouped(1'000) == "1,000");
+  CHECK(ombt::grouped(12'345'678) == "12,345,678");
 }
 
 TEST_CASE("a ledger in which all is well is one line") {

@@ -188,12 +188,6 @@ TEST_CASE("the largest placements are placed in no time") {
   CHECK(sum == 800'000);
 }
 
-TEST_CASE("what is to be placed is told in words") {
-  CHECK(kinds_in_words(want(10'000, 20)) == "10,000 RPC clients, 20 RPC servers");
-  CHECK(kinds_in_words(want(1, 0, 1, 1, 2)) == "1 RPC client, 1 Listener, 2 Notifiers");
-  CHECK(kinds_in_words(want(0, 0)) == "none");
-}
-
 TEST_CASE("what assign is given is checked") {
   controller::assign_settings given;
   given.rpc_clients = 10;

@@ -137,12 +137,17 @@ TEST_CASE("clocks that are apart, problems, and a side that saw nothing are told
   found.servers = {};
   found.servers.negative_samples = 2;
   found.servers.negative_min = -1.5;
-  found.problems = {"RPC server s1 did not answer within 60 s"};
+  found.problems = {"RPC server s1 did not answer within 60 s",
+                    "2 RPC clients sent no results: process 6049 of host node-1 is gone (the "
+                    "connection was lost)"};
   const auto text = test_report(plan_of(task::rpc_fanout), found);
   CHECK(has(text, "Clocks apart: 2 samples below zero, the lowest -1.500000 msecs\n"));
   CHECK(has(text, "Test Interval: n/a (nothing was seen)\n"));
   CHECK_FALSE(has(text, "Fanout propagation delay"));
-  CHECK(has(text, "\n\nFell short:\n-----------\n  RPC server s1 did not answer within 60 s\n"));
+  CHECK(has(text,
+            "\n\nFell short:\n-----------\n  RPC server s1 did not answer within 60 s\n"
+            "  2 RPC clients sent no results: process 6049 of host node-1 is gone (the\n"
+            "    connection was lost)\n"));
 }
 
 TEST_CASE(
@@ -317,9 +322,16 @@ TEST_CASE("status lists agents by kind, host and process") {
                   agent(agent_kind::rpc_client, name(agent_kind::rpc_client, "a", 3, "")),
                   agent(agent_kind::rpc_client, name(agent_kind::rpc_client, "b", 20, "-1")),
                   agent(agent_kind::rpc_client, name(agent_kind::rpc_client, "b", 7, "")),
-                  agent(agent_kind::rpc_server, "by-hand")};
+                  agent(agent_kind::rpc_server, "by-hand"),
+                  agent(agent_kind::notifier, "mine-0"),
+                  agent(agent_kind::notifier, "mine-1")};
+  // By direct control their process is known.
+  found.processes.resize(1);
+  found.processes[0].number = found.agents[5].process = found.agents[6].process = 3;
+  found.processes[0].told.host = "c";
+  found.processes[0].told.pid = 9;
   CHECK(status_report(plan_of(task::status), found, false) ==
-        "5 agents on topic t\n"
+        "7 agents on topic t\n"
         "\nRPC clients: 4\n"
         "  host a  process 3  1 agent\n"
         "  host b  process 7  1 agent\n"
@@ -327,11 +339,12 @@ TEST_CASE("status lists agents by kind, host and process") {
         "\nRPC servers: 1\n"
         "  by-hand\n"
         "\nListeners: 0\n"
-        "\nNotifiers: 0\n");
+        "\nNotifiers: 2\n"
+        "  host c  process 9  2 agents\n");
   const auto names = status_report(plan_of(task::status), found, true);
   CHECK(has(names, "  host b  process 20  2 agents\n    " + found.agents[0].name + "\n    " +
                        found.agents[2].name + "\n"));
-  CHECK(shutdown_report(found) == "5 agents told to leave\n");
+  CHECK(shutdown_report(found) == "7 agents told to leave\n");
   found.agents.resize(1);
   CHECK(status_report(plan_of(task::status), found, false).starts_with("1 agent on topic t\n"));
   CHECK(shutdown_report(found) == "1 agent told to leave\n");

@@ -196,6 +196,31 @@ TEST_CASE("of clients that sent no results a ledger says so, whatever arrived") 
         std::vector<std::string>{"1 client that sent no results: what they sent is not known"});
 }
 
+TEST_CASE("what arrived of clients that sent no results does not stand for what is missing") {
+  ledger_script s{plan_for(task::rpc_cast, 4)};
+  s.start_run({"c", "gone"}, {"s", "silent"});
+  s.client_done(4);
+  s.pass(61s);
+  s.asked();
+  auto r = ledger_script::record(server, "s", 5);
+  auto told = std::make_shared<wire::control::server_ledger>();
+  for (const std::uint64_t n : {0, 1}) told->arrived(id_of_c, n, s.room);
+  for (const std::uint64_t n : {0, 1, 2}) told->arrived(id_of_c + 1, n, s.room);
+  r.has_details = true;
+  r.details.received = told;
+  s.machine.on_result(r, s.now());
+  for (int i = 0; i < 200 && !s.machine.finished(); ++i) {
+    s.pass(1s);
+    for (const auto& a : s.take()) s.complete(a);
+  }
+  REQUIRE(s.machine.finished());
+  CHECK(s.found().problems ==
+        std::vector<std::string>{
+            "RPC client gone sent no results within 60 s; if it is still at work, raise --timeout",
+            "RPC server silent did not answer within 60 s",
+            "2 of 4 messages are not accounted for by the receivers within 60 s"});
+}
+
 TEST_CASE("where no client sent results the ledger knows nothing, and is not complete") {
   ledger_script s{plan_for(task::rpc_call, 4)};
   s.start_run({"c1", "c2"}, {"s"});

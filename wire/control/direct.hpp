@@ -88,8 +88,8 @@ struct process_hello {
   std::string host;
   std::string boot;
   std::int64_t pid = 0;
-  std::array<std::uint32_t, agent_kinds.size()> agents{};  ///< by kind
-  std::uint32_t standby = 0;                               ///< agents without a role
+  agents_by_kind agents{};
+  std::uint32_t standby = 0;   ///< agents without a role
   std::uint32_t capacity = 0;  ///< agents that assign may give a role at once; 0: it may not
   std::vector<std::string> topics;
   std::string site;

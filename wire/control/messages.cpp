@@ -3,6 +3,7 @@
 
 #include "wire/configuration_error.hpp"
 #include "wire/control/field_reader.hpp"
+#include "wire/format.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -200,6 +201,17 @@ std::string_view wire_name(agent_kind kind) noexcept {
 
 std::string_view words(agent_kind kind) noexcept {
   return kind_words[static_cast<std::size_t>(kind)];
+}
+
+std::string kinds_in_words(const agents_by_kind& agents) {
+  std::string out;
+  for (const agent_kind kind : agent_kinds) {
+    const std::uint32_t count = agents[static_cast<std::size_t>(kind)];
+    if (count == 0) continue;
+    if (!out.empty()) out += ", ";
+    out += grouped(count) + ' ' + std::string(words(kind)) + (count == 1 ? "" : "s");
+  }
+  return out.empty() ? "none" : out;
 }
 
 std::optional<agent_kind> agent_kind_from(std::string_view name) noexcept {

@@ -64,11 +64,15 @@ inline constexpr std::size_t data_limit = std::size_t{64} << 20;
 enum class agent_kind : std::uint8_t { rpc_client, rpc_server, listener, notifier };
 inline constexpr std::array<agent_kind, 4> agent_kinds = {
     agent_kind::rpc_client, agent_kind::rpc_server, agent_kind::listener, agent_kind::notifier};
+/// How many there are, in the order of agent_kinds.
+using agents_by_kind = std::array<std::uint32_t, agent_kinds.size()>;
 
 /// "RPCClient", "RPCServer", "Listener", "Notifier".
 std::string_view wire_name(agent_kind kind) noexcept;
 /// "RPC client", "RPC server", "Listener", "Notifier": as ombt's ready lines say it.
 std::string_view words(agent_kind kind) noexcept;
+/// "10,000 RPC clients, 1 Listener"; "none".
+std::string kinds_in_words(const agents_by_kind& agents);
 std::optional<agent_kind> agent_kind_from(std::string_view wire_name) noexcept;
 
 /// Throws configuration_error for a topic that agents and controllers may not be given: names hold

@@ -3,6 +3,7 @@
 
 #include "wire/control/field_reader.hpp"
 #include "wire/control/result_parts.hpp"
+#include "wire/oslo/transport_url.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -331,6 +332,8 @@ bool read_error_counts(json::value from, results& out, std::string& why) {
 
 std::string error_key(std::string_view text) {
   constexpr std::size_t id_length = 32;
+  std::string masked;
+  if (text.find("://") != std::string_view::npos) text = masked = oslo::mask_passwords(text);
   std::string out;
   std::size_t at = 0;
   while (at < text.size() && out.size() <= error_length_limit) {

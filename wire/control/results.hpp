@@ -88,8 +88,8 @@ struct result_details {
   std::shared_ptr<const site_counts> sites;  ///< empty: no message was at a site
 };
 
-/// An error's text as records count it: message ids masked, without control characters, cut to
-/// error_length_limit.
+/// An error's text as records count it: message ids and passwords masked, without control
+/// characters, cut to error_length_limit.
 std::string error_key(std::string_view text);
 
 /// One agent's results, or the sum of several.

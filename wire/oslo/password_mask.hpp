@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Masking of passwords in texts that may not be transport URLs after all. Private to wire/oslo;
-// mask_passwords of transport_url.hpp is what others use.
+// What others say, made fit to be shown: passwords masked in texts that may not be transport URLs
+// after all (mask_passwords of transport_url.hpp: in any text), and on one printable line.
 
 #include <string>
 #include <string_view>

@@ -305,6 +305,13 @@ TEST_CASE("the folder of local sockets is made for its user alone") {
     REQUIRE(::chmod(folder.c_str(), mode) == 0);
     CHECK_THROWS_WITH(drivers::local_socket_of(5700), Contains("chmod 700 " + folder));
   }
+  {
+    const std::string deep = in.file(std::string(100, 'd'));
+    const runtime_dir too_deep(deep);
+    CHECK_THROWS_WITH(drivers::local_socket_of(5700),
+                      Contains("longer than 107 bytes: '" + deep + "/5700.sock'"));
+    REQUIRE(::rmdir(deep.c_str()) == 0);
+  }
   REQUIRE(::rmdir(folder.c_str()) == 0);
   std::ofstream(folder) << "a file";
   CHECK_THROWS_WITH(drivers::runtime_folder(), Contains("not a folder"));

@@ -38,6 +38,9 @@ TEST_CASE("kinds, tests and methods have ombt's names and are found by them") {
   CHECK(wire_name(agent_kind::listener) == "Listener");
   CHECK(wire_name(agent_kind::notifier) == "Notifier");
   CHECK(words(agent_kind::rpc_server) == "RPC server");
+  CHECK(kinds_in_words({10'000, 20, 0, 0}) == "10,000 RPC clients, 20 RPC servers");
+  CHECK(kinds_in_words({1, 0, 1, 2}) == "1 RPC client, 1 Listener, 2 Notifiers");
+  CHECK(kinds_in_words({}) == "none");
   for (const auto kind : agent_kinds) CHECK(agent_kind_from(wire_name(kind)) == kind);
   CHECK_FALSE(agent_kind_from("rpcclient"));
   CHECK_FALSE(agent_kind_from("None"));

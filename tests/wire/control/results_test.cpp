@@ -361,6 +361,8 @@ TEST_CASE("error texts cannot grow without bound nor reach a terminal as command
   odd.count_error("id 00000000000000000000000000000000 and 123 face");
   odd.count_error("id 11111111111111111111111111111111 and 123 face");
   odd.count_error("short 1111111111111111111111111111111");
+  odd.count_error("no luck at rabbit://me:secret@bus:5672/, and rabbit://me:other@b");
+  CHECK(odd.errors.count("no luck at rabbit://me:***@bus:5672/, and rabbit://me:***@b") == 1);
   CHECK(odd.errors.count(std::string(error_length_limit - 3, 'z') + "...") == 1);
   CHECK(odd.errors.count("a [2J b") == 1);
   CHECK(odd.errors.at("id <id> and 123 face") == 2);

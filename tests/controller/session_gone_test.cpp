@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sessions by direct control whose processes go, in each phase, and take their agents with them.
+#include "tests/controller/direct_script.hpp"
+
+#include <string>
+#include <vector>
+
+using namespace ombt;
+using namespace ombt::tests;
+
+TEST_CASE("direct: a process that goes in the roll call was never there") {
+  direct_script s;
+  const auto pings = s.to_roll_call();
+  s.pong_from(client, "c1", 1);
+  s.pong_from(client, "c2", 2);
+  s.pong_from(server, "s1", 3);
+  s.lose(2);
+  for (const action& a : pings) s.complete(a);
+  s.pass(0s);
+  CHECK(s.machine.current() == phase::resetting);
+  CHECK(s.found().count(client) == 1);
+  CHECK(s.found().topics[0].count(client) == 1);
+  CHECK(s.found().agents[1].left);
+  s.lose(2);
+  s.lose(99);
+}
+
+TEST_CASE("direct: its successor may have agents of the same names") {
+  direct_script s;
+  s.to_roll_call();
+  s.pong_from(client, "c1", 1);
+  s.lose(1);
+  s.pong_from(client, "c1", 2);
+  CHECK(s.found().count(client) == 1);
+  CHECK(s.found().same_names.empty());
+  CHECK_FALSE(s.found().agents[0].left);
+  // But not while it is there.
+  s.pong_from(client, "c1", 3);
+  s.pong(client, "c1");
+  CHECK(s.found().count(client) == 1);
+  CHECK(s.found().same_names.at("c1") == 2);
+}
+
+TEST_CASE("direct: results of another process's agent are nobody's") {
+  direct_script s;
+  s.to_run();
+  s.result_from(client, "c1", 2, 10);
+  s.result(client, "c1", 10);
+  CHECK(s.found().foreign_results == 2);
+  CHECK(s.machine.how_far().done == 0);
+}
+
+TEST_CASE("direct: servers that go in the reset take no part") {
+  direct_script s;
+  s.to_reset();
+  s.lose(3);
+  CHECK(s.machine.current() == phase::resetting);
+  s.result_from(server, "s2", 4, 0);
+  s.complete(s.expect_order(order::prepare, 1)[0]);
+  s.complete(s.expect_order(order::start, 1)[0]);
+  s.result_from(client, "c1", 1, 10);
+  s.result_from(client, "c2", 2, 10);
+  s.expect(method::get_server_results, 1);
+  s.result_from(server, "s2", 4, 20);
+  REQUIRE(s.machine.finished());
+  CHECK(s.elapsed() == 0s);
+  CHECK(s.found().problems ==
+        std::vector<std::string>{"RPC server s1 did not answer: process 3 is gone"});
+}
+
+TEST_CASE("direct: all servers gone in the reset, there is no run") {
+  direct_script s;
+  s.to_reset();
+  s.lose(3);
+  s.lose(4);
+  CHECK(s.machine.finished());
+  CHECK(has(s.found().failure, "none of 2 RPC servers"));
+}
+
+TEST_CASE("direct: clients that go before the run, or in it, are missing at once") {
+  const bool before = GENERATE(true, false);
+  direct_script s;
+  if (before) {
+    const action prepare = s.to_prepare();
+    s.lose(1);
+    s.complete(prepare);
+    s.complete(s.expect_order(order::start, 1)[0]);
+  } else {
+    s.to_run();
+    s.lose(1);
+  }
+  CHECK(s.machine.current() == phase::running);
+  s.result_from(client, "c2", 2, 10);
+  s.expect(method::get_server_results, 1);
+  s.result_from(server, "s1", 3, 10);
+  s.result_from(server, "s2", 4, 0);
+  REQUIRE(s.machine.finished());
+  CHECK(s.elapsed() == 0s);
+  CHECK(s.found().problems ==
+        std::vector<std::string>{"RPC client c1 sent no results: process 1 is gone"});
+}
+
+TEST_CASE("direct: what is missing with a process that is gone is told once a kind") {
+  direct_script s;
+  const auto pings = s.to_roll_call();
+  for (const char* name : {"a", "b", "c"}) s.pong_from(client, name, 1);
+  s.pong_from(client, "d", 2);
+  for (const char* name : {"x", "y"}) s.pong_from(server, name, 1);
+  s.pong_from(server, "z", 3);
+  for (const action& a : pings) s.complete(a);
+  s.pass(0s);
+  s.expect(method::get_server_results, 1);
+  for (const char* name : {"x", "y"}) s.result_from(server, name, 1, 0);
+  s.result_from(server, "z", 3, 0);
+  s.complete(s.expect_order(order::prepare, 1)[0]);
+  s.complete(s.expect_order(order::start, 1)[0]);
+  s.lose(1);
+  s.result_from(client, "d", 2, 10);
+  s.expect(method::get_server_results, 1);
+  s.result_from(server, "z", 3, 10);
+  REQUIRE(s.machine.finished());
+  CHECK(s.found().problems ==
+        std::vector<std::string>{"3 RPC clients sent no results: process 1 is gone",
+                                 "2 RPC servers did not answer: process 1 is gone"});
+}
+
+TEST_CASE("direct: where agents of a kind are missed, so is the process that is gone") {
+  direct_script s;
+  const auto pings = s.to_roll_call();
+  s.lose(1);
+  s.lose(2);
+  s.lose(5);
+  s.pong_from(server, "s", 3);
+  for (const action& a : pings) s.complete(a);
+  s.pass(60s);
+  REQUIRE(s.machine.finished());
+  CHECK(has(s.found().failure, "no RPC client answered on topic "));
+  CHECK(s.found().failure.ends_with("; process 1 is gone; so are 2 more processes"));
+}
+
+TEST_CASE("direct: all clients gone, the servers are still asked") {
+  const bool before = GENERATE(true, false);
+  direct_script s;
+  if (before) {
+    const action prepare = s.to_prepare();
+    s.lose(1);
+    s.lose(2);
+    s.complete(prepare);
+    s.expect_last(method::get_server_results);
+  } else {
+    s.to_run();
+    s.lose(1);
+    s.lose(2);
+    s.expect(method::get_server_results, 1);
+  }
+  s.result_from(server, "s1", 3, 4);
+  s.result_from(server, "s2", 4, 0);
+  s.pass(1s);
+  REQUIRE(s.machine.finished());
+  CHECK(s.has_problem("none of 2 RPC clients sent results: process 2 is gone"));
+}
+
+TEST_CASE("direct: a client that goes once it has reported is not missed") {
+  direct_script s;
+  s.to_poll();
+  s.lose(1);
+  s.result_from(server, "s1", 3, 20);
+  s.result_from(server, "s2", 4, 0);
+  REQUIRE(s.machine.finished());
+  CHECK(s.found().problems.empty());
+}
+
+TEST_CASE("direct: a server that goes in the run is missing, and its messages are not waited for") {
+  const int when = GENERATE(0, 1, 2);
+  direct_script s;
+  if (when == 0) {
+    s.to_run();
+    s.lose(3);
+    s.result_from(client, "c1", 1, 10);
+    s.result_from(client, "c2", 2, 10);
+    s.expect(method::get_server_results, 1);
+  } else {
+    s.to_poll();
+    if (when == 2) s.result_from(server, "s1", 3, 1);
+    s.lose(3);
+  }
+  s.result_from(server, "s2", 4, 9);
+  // Asked again until nothing more comes.
+  for (int i = 0; i < 20 && !s.machine.finished(); ++i) {
+    s.pass(500ms);
+    for (const action& a : s.take()) {
+      s.complete(a);
+      s.result_from(server, "s2", 4, 0);
+    }
+  }
+  REQUIRE(s.machine.finished());
+  CHECK(s.elapsed() < 5s);
+  CHECK(s.has_problem("RPC server s1 did not answer: process 3 is gone"));
+  CHECK(s.has_problem(std::string(when == 2 ? "10" : "11") +
+                      " of 20 messages are not accounted for by the receivers that answered"));
+}
+
+TEST_CASE("direct: the last server gone, nobody is asked any more") {
+  direct_script s;
+  s.to_poll();
+  s.lose(3);
+  s.lose(4);
+  s.pass(5s);
+  REQUIRE(s.machine.finished());
+  CHECK(s.has_problem("20 of 20 messages are not accounted for"));
+}
+
+TEST_CASE("direct: agents of other kinds may go") {
+  direct_script s;
+  const auto pings = s.to_roll_call();
+  s.pong_from(client, "c1", 1);
+  s.pong_from(server, "s1", 2);
+  s.pong_from(agent_kind::listener, "l1", 3);
+  for (const action& a : pings) s.complete(a);
+  s.pass(0s);
+  s.lose(3);
+  s.expect(method::get_server_results, 1);
+  s.result_from(server, "s1", 2, 0);
+  s.complete(s.expect_order(order::prepare, 1)[0]);
+  s.complete(s.expect_order(order::start, 1)[0]);
+  s.result_from(client, "c1", 1, 10);
+  s.expect(method::get_server_results, 1);
+  s.result_from(server, "s1", 2, 10);
+  REQUIRE(s.machine.finished());
+  CHECK(s.found().ok());
+}
