@@ -4,6 +4,7 @@
 #include "agents/control/direct_session.hpp"
 
 #include <algorithm>
+#include <malloc.h>
 #include <utility>
 
 namespace ombt::agents {
@@ -78,8 +79,12 @@ void direct_carrier::end(direct_session& session) {
   session.give_up();
   if (holder_ == &session) holder_ = nullptr;
   heard_ = last_heard();
+  const bool has_held = session.has_held();
   std::erase_if(sessions_, [&](const auto& one) { return one.get() == &session; });
-  if (sessions_.empty() && stopped_) end_stop();
+  if (sessions_.empty() && stopped_) return end_stop();
+  // Its runs are over, and nobody has another: what they took goes back to the system, from among
+  // what the agents keep. (Some milliseconds for 10,000 of them.)
+  if (has_held && holder_ == nullptr) ::malloc_trim(0);
 }
 
 drivers::time_point direct_carrier::last_heard() const {

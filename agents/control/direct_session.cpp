@@ -245,6 +245,7 @@ void direct_session::run_test(const message& asked) {
 void direct_session::hold(const message& asked) {
   if (owner_.holder_ == nullptr) {
     owner_.holder_ = this;
+    has_held_ = true;
     owner_.held_since_ = epoch_now();
   }
   control::hold_answer out;

@@ -49,6 +49,8 @@ class direct_session final : private drivers::channel_handler, private drivers::
   direct_session(direct_carrier& owner, std::unique_ptr<drivers::channel> channel);
   ~direct_session();
 
+  /// Whether it has held the process, now or before.
+  bool has_held() const noexcept { return has_held_; }
   /// Sends what it has and ends, at the latest then.
   void leave(drivers::time_point limit);
   /// Whether it has said who it is.
@@ -125,6 +127,7 @@ class direct_session final : private drivers::channel_handler, private drivers::
   wire::control::controller_hello controller_;
   state state_ = state::fresh;
   bool was_known_ = false;
+  bool has_held_ = false;
   std::map<std::string, std::weak_ptr<direct_path>> paths_;  ///< by topic and address
   std::size_t most_paths_ = 64;  ///< with more than these those are forgotten that nobody needs
   std::deque<owed> waiting_;

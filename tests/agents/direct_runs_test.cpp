@@ -3,6 +3,8 @@
 #include "agents/control/direct_session.hpp"
 #include "tests/agents/direct_fixture.hpp"
 
+#include <cstddef>
+
 using namespace ombt;
 using namespace ombt::tests;
 
@@ -10,7 +12,12 @@ namespace {
 
 constexpr std::int64_t second_ns = 1'000'000'000;
 
+int times_given_back = 0;
+
 }  // namespace
+
+/// In place of the C library's, for this program.
+extern "C" int malloc_trim(std::size_t) noexcept { return ++times_given_back; }
 
 TEST_CASE_METHOD(direct_fixture, "One controller holds the process, until it releases it or goes") {
   start();
@@ -35,6 +42,37 @@ TEST_CASE_METHOD(direct_fixture, "One controller holds the process, until it rel
   }
   CHECK(answer(second, second.say("hold", "{}", {}, "")).json == R"({"held": true})");
   CHECK(commands.empty());
+}
+
+TEST_CASE_METHOD(
+    direct_fixture,
+    "What runs took is given back when the controller has gone that held the process") {
+  start();
+  times_given_back = 0;
+  direct_peer looks(port);
+  direct_peer first(port, direct_peer::native_name('b'));
+  direct_peer second(port, direct_peer::native_name('c'));
+  greet(looks);
+  hold(first);
+  answer(first, first.say("release", "{}", {}, ""));
+  CHECK(times_given_back == 0);
+  SECTION("that one alone") {}
+  SECTION("while another holds it they are kept until that one has gone") {
+    hold(second);
+    first.go();
+    REQUIRE(closed(first));
+    CHECK(times_given_back == 0);
+    second.go();
+    REQUIRE(closed(second));
+    CHECK(times_given_back == 1);
+    return;
+  }
+  first.go();
+  REQUIRE(closed(first));
+  CHECK(times_given_back == 1);
+  looks.go();
+  REQUIRE(closed(looks));
+  CHECK(times_given_back == 1);
 }
 
 TEST_CASE_METHOD(direct_fixture,
