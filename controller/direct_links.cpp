@@ -16,6 +16,8 @@ namespace {
 namespace control = wire::control;
 
 constexpr std::uint64_t hello_id = 1;
+/// From when on a process that is not open is told of.
+constexpr auto silent_after = std::chrono::seconds(1);
 constexpr std::size_t most_told = 5;  // places that are down, by name
 static_assert(direct_links::first_id > hello_id);
 
@@ -168,7 +170,10 @@ class direct_links::process_link final : public link {
   bool wanted() const override { return state_ == state::waiting; }
   bool is_open() const noexcept { return state_ == state::open; }
   bool is_lost() const noexcept { return state_ == state::lost; }
-  bool is_silent() const noexcept { return !is_open() && !is_lost() && tries_ > 1; }
+  bool is_silent() const {
+    if (is_open() || is_lost() || tries_ == 0) return false;
+    return tries_ > 1 || drivers::steady_clock::now() - tried_ > silent_after;
+  }
   const control::process_hello& hello() const noexcept { return hello_; }
   std::size_t place() const noexcept { return place_; }
   using link::send;
@@ -177,6 +182,7 @@ class direct_links::process_link final : public link {
   std::unique_ptr<drivers::channel> connect() override {
     state_ = state::opening;
     ++tries_;
+    tried_ = drivers::steady_clock::now();
     return owner_.connect_(owner_.places_[place_]->where().at, hello_.process, *this);
   }
 
@@ -272,6 +278,7 @@ class direct_links::process_link final : public link {
   control::process_hello hello_;  ///< until it is open: its key
   state state_ = state::waiting;
   int tries_ = 0;
+  drivers::time_point tried_{};  ///< the last time
 };
 
 direct_links::direct_links(drivers::loop& on, std::vector<place> places, connector connect,

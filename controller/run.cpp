@@ -268,6 +268,9 @@ outcome run_session(const checked_settings& checked, const plan& asked, session_
   on.present = nullptr;
   looks.end_look();
   outcome found = runner->take_result();
+  // What others say is in them.
+  found.failure = wire::oslo::mask_passwords(found.failure);
+  for (std::string& problem : found.problems) problem = wire::oslo::mask_passwords(problem);
   found.bus = watched.take();
   return found;
 }

@@ -254,18 +254,34 @@ void run_ledger::list_clients(ledger_summary& out, const name_of_agent& name_of)
   }
 }
 
+/// Of a receiver of a fanout.
+ledger_counts run_ledger::counts_at(const receiver& r) const {
+  ledger_counts out;
+  for (const client& c : clients_) {
+    const deliveries& had = entry_of(r.had, c.id);
+    out.add(judge({c.sent, c.failed, had.seen, had.again, had.seen}, nullptr));
+    out.extra_copies += had.extra;
+  }
+  settle(out, r.missed ? any_number : r.unplaced);
+  return out;
+}
+
+std::uint64_t run_ledger::copies_missing() const {
+  std::uint64_t sum = 0;
+  for (const auto& [agent, r] : receivers_) {
+    if (!counts_in_fanout(r)) continue;
+    const ledger_counts counts = counts_at(r);
+    sum = sum_up(sum, sum_up(counts.lost, counts.unknown));
+  }
+  return sum;
+}
+
 void run_ledger::list_receivers(ledger_summary& out, const name_of_agent& name_of) const {
   std::vector<suspect> wrong;
   for (const auto& [agent, r] : receivers_) {
     if (!counts_in_fanout(r)) continue;
     ++out.receivers;
-    suspect s{agent, {}};
-    for (const client& c : clients_) {
-      const deliveries& had = entry_of(r.had, c.id);
-      s.counts.add(judge({c.sent, c.failed, had.seen, had.again, had.seen}, nullptr));
-      s.counts.extra_copies += had.extra;
-    }
-    settle(s.counts, r.missed ? any_number : r.unplaced);
+    suspect s{agent, counts_at(r)};
     out.copies_lost += s.counts.lost;
     if (s.counts.lost + s.counts.unknown + s.counts.extra_copies > 0) wrong.push_back(s);
   }

@@ -51,6 +51,8 @@ class run_ledger {
   /// The counts of all clients so far.
   ledger_counts counts() const;
   ledger_gaps gaps() const;
+  /// Of a fanout: the copies that succeeded and that no report has, over all receivers.
+  std::uint64_t copies_missing() const;
   /// Everything; names are asked for where they are told.
   ledger_summary summary(const name_of_agent& name_of) const;
   /// When the messages sent arrived at the receivers; empty if none notes it, as where this is no
@@ -80,6 +82,7 @@ class run_ledger {
   bool counts_in_fanout(const receiver& r) const noexcept { return r.expected && !r.without; }
   /// Messages that may be where nobody can say which arrived; at most all there are.
   std::uint64_t unplaced() const noexcept;
+  ledger_counts counts_at(const receiver& r) const;
   ledger_counts counts_of(const client& c, wire::control::sequence_set* lost = nullptr) const;
   void list_clients(ledger_summary& out, const name_of_agent& name_of) const;
   void list_receivers(ledger_summary& out, const name_of_agent& name_of) const;

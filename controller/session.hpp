@@ -308,6 +308,8 @@ class session {
   std::string missing_kinds(time_point now) const;
   /// Where agents of a kind and topic would have answered.
   std::string place_in_words(wire::control::agent_kind kind, std::size_t topic) const;
+  /// "; process 71 of host n1 is gone; so are 2 more processes"; empty: none.
+  std::string gone_in_words() const;
   /// "2 RPC servers of topic topic-1, …": where none of them may take part; empty: nowhere.
   std::string topics_without_servers() const;
   /// Messages that arrive in each topic of those that the clients count so, if none is lost.

@@ -124,7 +124,7 @@ std::string session::expectations_unmet(time_point now) const {
     out += "; " + count_text(times, "more agent") + " answered by the name " + name;
   }
   if (!bus_error_.empty()) out += "; " + bus_error_;
-  return out;
+  return out + gone_in_words();
 }
 
 bool session::more_than_expected() const noexcept {
@@ -163,7 +163,11 @@ void session::tell_missing() {
   if (missing == 0) return;
   const std::string since = " within " + seconds_text(plan_.timeout) +
                             (run_trouble_.empty() ? "" : " (" + run_trouble_ + ')');
-  const bool all = clients > 1 && clients == outcome_.count(client_kind);
+  bool all = clients > 1 && clients == outcome_.count(client_kind);
+  for (std::size_t i = 0; all && i < last_client; ++i) {
+    all = outcome_.agents[i].kind != client_kind || !outcome_.agents[i].missing ||
+          why_missing(i, {}) == why_missing(last_client, {});
+  }
   if (all) {
     outcome_.problems.push_back("none of " + count_text(clients, words(client_kind)) +
                                 " sent results" + why_missing(last_client, since));
@@ -294,7 +298,9 @@ void session::close_ledger(std::uint64_t never_reported) {
   for (std::size_t i = 0; i < states_.size(); ++i) {
     const agent_record& agent = outcome_.agents[i];
     if (agent.kind == clients && agent.missing) ledger_.of(agent.topic).miss_client();
-    if (agent.kind == servers && (agent.missing || states_[i].excluded)) {
+    // Of several of one name only one's results are known.
+    if (agent.kind == servers &&
+        (agent.missing || states_[i].excluded || outcome_.same_names.contains(agent.name))) {
       ledger_.of(agent.topic).miss_receiver(i);
     }
   }
@@ -302,6 +308,7 @@ void session::close_ledger(std::uint64_t never_reported) {
       ledger_.summary([this](std::size_t agent) { return outcome_.agents[agent].name; });
   for (std::size_t topic = 0; topic < plan_.topic_count(); ++topic) {
     outcome_.topics[topic].ledger = ledger_.of(topic).counts();
+    outcome_.topics[topic].unaccounted = unaccounted_in(topic);
   }
   outcome_.fanout = ledger_.fanout_figures(outcome_.clients.load.dropped + never_reported);
   outcome_.ledger->caught_by_window = outcome_.servers.links.duplicates;

@@ -83,14 +83,17 @@ std::string session::missing_kinds(time_point now) const {
            (standby == 1 ? " is there: assign gives it a role"
                          : " are there: assign gives them roles");
   }
+  return out.empty() ? out : out + gone_in_words();
+}
+
+std::string session::gone_in_words() const {
   const auto gone = [](const std::string& why) { return !why.empty(); };
   const auto first = std::find_if(gone_.begin(), gone_.end(), gone);
-  if (!out.empty() && first != gone_.end()) {
-    out += "; " + *first;
-    const auto others = std::count_if(first + 1, gone_.end(), gone);
-    if (others == 1) out += "; so is 1 more process";
-    if (others > 1) out += "; so are " + std::to_string(others) + " more processes";
-  }
+  if (first == gone_.end()) return {};
+  const auto others = std::count_if(first + 1, gone_.end(), gone);
+  std::string out = "; " + *first;
+  if (others == 1) out += "; so is 1 more process";
+  if (others > 1) out += "; so are " + std::to_string(others) + " more processes";
   return out;
 }
 
@@ -155,16 +158,18 @@ std::uint64_t session::unaccounted_in(std::size_t topic) const {
   const topic_figures& of = outcome_.topics[topic];
   const std::uint64_t by_numbers = above(of.expected, of.received());
   const ledger_gaps gaps = ledger_.of(topic).gaps();
-  const bool by_ledger =
-      plan_.what != task::rpc_fanout && gaps.of_strangers > 0 && gaps.arrived_there == 0;
-  return by_ledger ? std::max(by_numbers, of.ledger.lost + of.ledger.unknown) : by_numbers;
+  if (gaps.of_strangers == 0 || gaps.arrived_there > 0) return by_numbers;
+  const std::uint64_t by_ledger = plan_.what == task::rpc_fanout
+                                      ? ledger_.of(topic).copies_missing()
+                                      : of.ledger.lost + of.ledger.unknown;
+  return std::max(by_numbers, by_ledger);
 }
 
 bool session::tell_unaccounted() {
   std::uint64_t sum = 0;
   std::vector<std::string> parts;
   for (std::size_t i = 0; i < outcome_.topics.size(); ++i) {
-    const std::uint64_t missing = unaccounted_in(i);
+    const std::uint64_t missing = outcome_.topics[i].unaccounted;
     sum += missing;
     if (missing == 0 || plan_.topics.empty()) continue;
     parts.push_back(std::to_string(missing) + " in topic " + plan_.topics[i]);

@@ -28,8 +28,9 @@ struct topic_figures {
   wire::control::agents_by_kind agents{};
   topic_side clients;
   topic_side servers;
-  std::uint64_t expected = 0;  ///< messages that its servers should have had
-  ledger_counts ledger;        ///< of a test that was run
+  std::uint64_t expected = 0;     ///< messages that its servers should have had
+  std::uint64_t unaccounted = 0;  ///< of them: those that no server's report has
+  ledger_counts ledger;           ///< of a test that was run
 
   std::uint32_t count(wire::control::agent_kind kind) const noexcept {
     return agents[static_cast<std::size_t>(kind)];

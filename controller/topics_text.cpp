@@ -41,7 +41,7 @@ std::optional<double> percentile_ms(const topic_side& s, double percentile) {
 
 std::uint64_t lost_of(const topic_figures& topic) noexcept {
   const std::uint64_t had = std::min(topic.received(), topic.expected);
-  return std::max(topic.ledger.lost, topic.expected - had);
+  return std::max({topic.ledger.lost, topic.expected - had, topic.unaccounted});
 }
 
 void append_topics_text(std::string& out, const plan& what, const outcome& found) {

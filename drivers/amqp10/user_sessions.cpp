@@ -18,9 +18,17 @@ session user_sessions::for_link(wire::amqp10::connection& on) {
     return current_;
   }
   const session begun = on.open_session();
-  if (!begun) return {};
+  if (!begun) return least_full();
   if (current_) others_.push_back(current_);
   return current_ = begun;
+}
+
+session user_sessions::least_full() const {
+  session best = current_;
+  for (const session& one : others_) {
+    if (!best || one.links() < best.links()) best = one;
+  }
+  return best;
 }
 
 void user_sessions::forget(const session& ended) {

@@ -17,7 +17,8 @@ class user_sessions {
   /// attached, and allow no more than 16,384.
   static constexpr std::size_t most_links = 256;
 
-  /// One that has room: of these, or begun now. Empty where the peer allows no more sessions.
+  /// One that has room: of these, or begun now; where the peer allows no more, the one that has
+  /// fewest links. Empty where there is none.
   wire::amqp10::session for_link(wire::amqp10::connection& on);
   /// One that the peer has ended.
   void forget(const wire::amqp10::session& ended);
@@ -25,6 +26,8 @@ class user_sessions {
   void close() const;
 
  private:
+  wire::amqp10::session least_full() const;
+
   wire::amqp10::session current_;
   std::vector<wire::amqp10::session> others_;  ///< had links enough; some may have room again
 };

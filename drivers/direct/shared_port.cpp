@@ -45,7 +45,11 @@ std::string runtime_folder() {
   if (::lstat(folder.c_str(), &what) != 0) refuse(std::strerror(errno));
   if (!S_ISDIR(what.st_mode)) refuse("it is not a folder");
   if (what.st_uid != ::geteuid()) refuse("it is another user's");
-  if ((what.st_mode & 077) != 0) refuse("it is open to others: chmod 700 " + folder);
+  const bool for_all = (what.st_mode & S_ISVTX) != 0;  // such as /tmp, which is to stay so
+  if ((what.st_mode & 077) != 0) {
+    refuse(for_all ? "it is open to others, and for all to use"
+                   : "it is open to others: chmod 700 " + folder);
+  }
   return folder;
 }
 

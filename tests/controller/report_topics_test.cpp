@@ -79,6 +79,14 @@ TEST_CASE("of many topics those with most lost or failed are listed, and how man
   CHECK(text.ends_with("  and 10 more topics, with no more lost or failed; --json has all\n"));
 }
 
+TEST_CASE("what a topic's ledger does not account for is lost to it, whatever the numbers say") {
+  topic_figures topic;
+  topic.expected = 4;
+  topic.servers.results.msgs_ok = 6;
+  topic.unaccounted = 3;
+  CHECK(lost_of(topic) == 3);
+}
+
 TEST_CASE("what is not accounted for by number is lost to a topic, whatever its ledger knows") {
   topic_figures topic;
   topic.expected = 5;

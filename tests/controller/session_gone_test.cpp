@@ -157,7 +157,44 @@ TEST_CASE("direct: all clients gone, the servers are still asked") {
   s.result_from(server, "s2", 4, 0);
   s.pass(1s);
   REQUIRE(s.machine.finished());
-  CHECK(s.has_problem("none of 2 RPC clients sent results: process 2 is gone"));
+  CHECK(s.has_problem("RPC client c1 sent no results: process 1 is gone"));
+  CHECK(s.has_problem("RPC client c2 sent no results: process 2 is gone"));
+  CHECK_FALSE(s.has_problem("none of"));
+}
+
+TEST_CASE("direct: all clients gone with one process are told as all") {
+  direct_script s;
+  const auto pings = s.to_roll_call();
+  for (const char* name : {"a", "b"}) s.pong_from(client, name, 1);
+  s.pong_from(server, "s", 3);
+  for (const action& a : pings) s.complete(a);
+  s.pass(0s);
+  s.expect(method::get_server_results, 1);
+  s.result_from(server, "s", 3, 0);
+  s.complete(s.expect_order(order::prepare, 1)[0]);
+  s.complete(s.expect_order(order::start, 1)[0]);
+  s.lose(1);
+  s.expect(method::get_server_results, 1);
+  s.result_from(server, "s", 3, 0);
+  s.pass(1s);
+  REQUIRE(s.machine.finished());
+  CHECK(s.has_problem("none of 2 RPC clients sent results: process 1 is gone"));
+}
+
+TEST_CASE("direct: where expected agents are missed, so is the process that is gone") {
+  plan p = plan_of_processes();
+  p.expect = {{agent_kind::rpc_client, 2}};
+  direct_script s{p};
+  const auto pings = s.to_roll_call();
+  s.pong_from(client, "c1", 1);
+  s.pong_from(client, "c2", 2);
+  s.lose(2);
+  s.pong_from(server, "s", 3);
+  for (const action& a : pings) s.complete(a);
+  s.pass(120s);
+  REQUIRE(s.machine.finished());
+  CHECK(has(s.found().failure, "expected 2 RPC clients; answered 1 RPC client"));
+  CHECK(s.found().failure.ends_with("; process 2 is gone"));
 }
 
 TEST_CASE("direct: a client that goes once it has reported is not missed") {

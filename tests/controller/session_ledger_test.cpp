@@ -221,6 +221,53 @@ TEST_CASE("what arrived of clients that sent no results does not stand for what 
             "2 of 4 messages are not accounted for by the receivers within 60 s"});
 }
 
+TEST_CASE("in a fanout what strangers' copies would hide is told by the ledger too") {
+  ledger_script s{plan_for(task::rpc_fanout, 4)};
+  s.start_run({"c", "gone"}, {"s", "silent"});
+  s.client_done(4);
+  s.pass(61s);
+  s.asked();
+  auto r = ledger_script::record(server, "s", 7);
+  auto told = std::make_shared<wire::control::server_ledger>();
+  for (const std::uint64_t n : {0, 1, 2}) told->arrived(id_of_c, n, s.room);
+  for (const std::uint64_t n : {0, 1, 2, 3}) told->arrived(id_of_c + 1, n, s.room);
+  r.has_details = true;
+  r.details.received = told;
+  s.machine.on_result(r, s.now());
+  for (int i = 0; i < 200 && !s.machine.finished(); ++i) {
+    s.pass(1s);
+    for (const auto& a : s.take()) s.complete(a);
+  }
+  REQUIRE(s.machine.finished());
+  // One copy at s, four at silent.
+  CHECK(s.found().problems.back() ==
+        "5 of 8 messages are not accounted for by the receivers within 60 s");
+  CHECK(s.found().topics.at(0).unaccounted == 5);
+}
+
+TEST_CASE("what servers of one name had is not known: only one's results are") {
+  ledger_script s{plan_for(task::rpc_cast, 4)};
+  s.connect();
+  s.native_pong(client, "c");
+  s.native_pong(server, "s");
+  s.native_pong(server, "s");
+  s.pass(s.machine.what().idle);
+  s.expect(method::get_server_results, 1);
+  s.server_has("s", {});
+  s.expect(method::run_test, 1);
+  s.client_done(4);
+  s.asked();
+  s.server_has("s", {0, 1});
+  for (int i = 0; i < 200 && !s.machine.finished(); ++i) {
+    s.pass(1s);
+    for (const auto& a : s.take()) s.complete(a);
+  }
+  REQUIRE(s.machine.finished());
+  CHECK(s.found().same_names.count("s") == 1);
+  CHECK(s.found().ledger->all.lost == 0);
+  CHECK(s.found().ledger->all.unknown == 2);
+}
+
 TEST_CASE("where no client sent results the ledger knows nothing, and is not complete") {
   ledger_script s{plan_for(task::rpc_call, 4)};
   s.start_run({"c1", "c2"}, {"s"});

@@ -197,6 +197,21 @@ TEST_CASE("many links are spread over sessions, which take others when these hav
   CHECK(b.bus.connections == 1);
 }
 
+TEST_CASE("where the peer allows no more sessions, those that there are take all links") {
+  amqp10_bed b([](auto& s) { s.topology = drivers::topology::parse("lean"); });
+  b.bus.options.channel_max = GENERATE(0, 1);
+  for (int i = 0; i < 600; ++i) {
+    auto at = b.to;
+    at.topic = "topic-" + std::to_string(i);
+    b.t->cast(at, {"noop", "{}", {}}, b.within(seconds{60}), b, static_cast<std::uint64_t>(i));
+  }
+  REQUIRE(b.done(600));
+  std::map<void*, std::size_t> by_session;
+  for (const auto& l : b.bus.links) ++by_session[l.session];
+  CHECK(by_session.size() == b.bus.options.channel_max + 1U);
+  for (const auto& [session, count] : by_session) CHECK(count >= 256);
+}
+
 TEST_CASE("closing detaches every link for good, then closes, and ends no session") {
   amqp10_bed b;
   b.serve();

@@ -312,6 +312,9 @@ TEST_CASE("the folder of local sockets is made for its user alone") {
                       Contains("longer than 107 bytes: '" + deep + "/5700.sock'"));
     REQUIRE(::rmdir(deep.c_str()) == 0);
   }
+  REQUIRE(::chmod(folder.c_str(), 01777) == 0);
+  CHECK_THROWS_WITH(drivers::local_socket_of(5700),
+                    Contains("for all to use") && !Contains("chmod"));
   REQUIRE(::rmdir(folder.c_str()) == 0);
   std::ofstream(folder) << "a file";
   CHECK_THROWS_WITH(drivers::runtime_folder(), Contains("not a folder"));
