@@ -2,43 +2,27 @@
 #include "drivers/amqp10/user_sessions.hpp"
 
 #include <algorithm>
-#include <utility>
 
 namespace ombt::drivers::amqp10 {
 
 using wire::amqp10::session;
 
 session user_sessions::for_link(wire::amqp10::connection& on) {
-  const auto has_room = [](const session& one) { return one.links() < most_links; };
-  if (current_ && has_room(current_)) return current_;
-  const auto other = std::find_if(others_.begin(), others_.end(), has_room);
-  if (other != others_.end()) {
-    std::swap(*other, current_);
-    if (!*other) others_.erase(other);  // the last one was ended by the peer
-    return current_;
-  }
-  const session begun = on.open_session();
-  if (!begun) return least_full();
-  if (current_) others_.push_back(current_);
-  return current_ = begun;
+  // From the last on: the others have had links enough.
+  const auto with_room = std::find_if(all_.rbegin(), all_.rend(),
+                                      [](const session& one) { return one.links() < most_links; });
+  if (with_room != all_.rend()) return *with_room;
+  if (const session begun = on.open_session()) return all_.emplace_back(begun);
+  if (all_.empty()) return {};
+  return *std::min_element(all_.begin(), all_.end(), [](const session& a, const session& b) {
+    return a.links() < b.links();
+  });
 }
 
-session user_sessions::least_full() const {
-  session best = current_;
-  for (const session& one : others_) {
-    if (!best || one.links() < best.links()) best = one;
-  }
-  return best;
-}
-
-void user_sessions::forget(const session& ended) {
-  if (current_ == ended) current_ = {};
-  std::erase(others_, ended);
-}
+void user_sessions::forget(const session& ended) { std::erase(all_, ended); }
 
 void user_sessions::close() const {
-  if (current_) current_.close();
-  for (const session& one : others_) one.close();
+  for (const session& one : all_) one.close();
 }
 
 }  // namespace ombt::drivers::amqp10

@@ -26,10 +26,7 @@ class user_sessions {
   void close() const;
 
  private:
-  wire::amqp10::session least_full() const;
-
-  wire::amqp10::session current_;
-  std::vector<wire::amqp10::session> others_;  ///< had links enough; some may have room again
+  std::vector<wire::amqp10::session> all_;
 };
 
 }  // namespace ombt::drivers::amqp10

@@ -32,10 +32,13 @@ struct ledger_script : session_script {
     r.details.sent = told;
     machine.on_result(r, now());
   }
-  void server_has(const std::string& name, const std::vector<std::uint64_t>& messages) {
-    auto r = record(server, name, messages.size());
+  /// Of c, and of a client that nobody knows.
+  void server_has(const std::string& name, const std::vector<std::uint64_t>& messages,
+                  const std::vector<std::uint64_t>& strange = {}) {
+    auto r = record(server, name, messages.size() + strange.size());
     auto told = std::make_shared<wire::control::server_ledger>();
     for (const auto n : messages) told->arrived(id_of_c, n, room);
+    for (const auto n : strange) told->arrived(id_of_c + 1, n, room);
     r.has_details = true;
     r.details.received = told;
     machine.on_result(r, now());
@@ -50,6 +53,15 @@ struct ledger_script : session_script {
       pass(100ms);
     }
     FAIL("servers are not asked");
+  }
+
+  /// Nobody answers any more, until the session is over.
+  void run_out() {
+    for (int i = 0; i < 200 && !machine.finished(); ++i) {
+      pass(1s);
+      for (const auto& a : take()) complete(a);
+    }
+    REQUIRE(machine.finished());
   }
 
   wire::control::ledger_room room{1 << 20};
@@ -170,11 +182,7 @@ TEST_CASE("what a server that vanished had is unknown, not lost") {
   s.client_done(4);
   s.asked();
   s.server_has("s", {0, 1});
-  for (int i = 0; i < 200 && !s.machine.finished(); ++i) {
-    s.pass(1s);
-    for (const auto& a : s.take()) s.complete(a);
-  }
-  REQUIRE(s.machine.finished());
+  s.run_out();
   CHECK_FALSE(s.found().ok());
   CHECK(s.found().ledger->all.unknown == 2);
   CHECK(s.found().ledger->all.lost == 0);
@@ -202,18 +210,8 @@ TEST_CASE("what arrived of clients that sent no results does not stand for what 
   s.client_done(4);
   s.pass(61s);
   s.asked();
-  auto r = ledger_script::record(server, "s", 5);
-  auto told = std::make_shared<wire::control::server_ledger>();
-  for (const std::uint64_t n : {0, 1}) told->arrived(id_of_c, n, s.room);
-  for (const std::uint64_t n : {0, 1, 2}) told->arrived(id_of_c + 1, n, s.room);
-  r.has_details = true;
-  r.details.received = told;
-  s.machine.on_result(r, s.now());
-  for (int i = 0; i < 200 && !s.machine.finished(); ++i) {
-    s.pass(1s);
-    for (const auto& a : s.take()) s.complete(a);
-  }
-  REQUIRE(s.machine.finished());
+  s.server_has("s", {0, 1}, {0, 1, 2});
+  s.run_out();
   CHECK(s.found().problems ==
         std::vector<std::string>{
             "RPC client gone sent no results within 60 s; if it is still at work, raise --timeout",
@@ -227,18 +225,8 @@ TEST_CASE("in a fanout what strangers' copies would hide is told by the ledger t
   s.client_done(4);
   s.pass(61s);
   s.asked();
-  auto r = ledger_script::record(server, "s", 7);
-  auto told = std::make_shared<wire::control::server_ledger>();
-  for (const std::uint64_t n : {0, 1, 2}) told->arrived(id_of_c, n, s.room);
-  for (const std::uint64_t n : {0, 1, 2, 3}) told->arrived(id_of_c + 1, n, s.room);
-  r.has_details = true;
-  r.details.received = told;
-  s.machine.on_result(r, s.now());
-  for (int i = 0; i < 200 && !s.machine.finished(); ++i) {
-    s.pass(1s);
-    for (const auto& a : s.take()) s.complete(a);
-  }
-  REQUIRE(s.machine.finished());
+  s.server_has("s", {0, 1, 2}, {0, 1, 2, 3});
+  s.run_out();
   // One copy at s, four at silent.
   CHECK(s.found().problems.back() ==
         "5 of 8 messages are not accounted for by the receivers within 60 s");
@@ -258,11 +246,7 @@ TEST_CASE("what servers of one name had is not known: only one's results are") {
   s.client_done(4);
   s.asked();
   s.server_has("s", {0, 1});
-  for (int i = 0; i < 200 && !s.machine.finished(); ++i) {
-    s.pass(1s);
-    for (const auto& a : s.take()) s.complete(a);
-  }
-  REQUIRE(s.machine.finished());
+  s.run_out();
   CHECK(s.found().same_names.count("s") == 1);
   CHECK(s.found().ledger->all.lost == 0);
   CHECK(s.found().ledger->all.unknown == 2);
