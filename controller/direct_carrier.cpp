@@ -21,7 +21,7 @@ void direct_carrier::start(const session& machine, carrier_events& told) {
   told_ = &told;
   const plan& wanted = machine.what();
   for (std::uint32_t i = 0; i < wanted.topic_count(); ++i) {
-    place_of_topic_.emplace(topic_at(i), i);
+    place_of_topic_.emplace(wanted.direct_topic(i), i);
   }
   links_.for_each_open([&](process_number which) {
     know(which);
@@ -100,11 +100,6 @@ std::optional<std::uint32_t> direct_carrier::topic_of(std::string_view name) con
   const auto known = place_of_topic_.find(std::string{name});
   if (known == place_of_topic_.end()) return {};
   return known->second;
-}
-
-std::string_view direct_carrier::topic_at(std::uint32_t place) const {
-  const plan& wanted = machine_->what();
-  return wanted.unique ? control::unique_topic : std::string_view{wanted.topic_at(place)};
 }
 
 bool direct_carrier::has(process_number which, agent_kind kind, std::uint32_t topic) const {
@@ -194,9 +189,10 @@ void direct_carrier::send_waiting() {
       next->second.sent = true;
       next->second.at = clock::now();
       std::string frame;
-      control::append_direct_command(frame, next->first.second, what.method, what.kind,
-                                     what.kind ? topic_at(what.topic) : std::string_view{},
-                                     what.args ? std::string_view{*what.args} : std::string_view{});
+      control::append_direct_command(
+          frame, next->first.second, what.method, what.kind,
+          what.kind ? machine_->what().direct_topic(what.topic) : std::string_view{},
+          what.args ? std::string_view{*what.args} : std::string_view{});
       links_.send(next->first.first, frame);
     }
     waiting_.pop_front();

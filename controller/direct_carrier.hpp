@@ -91,8 +91,6 @@ class direct_carrier final : public session_carrier, private direct_links::user 
   void finish_one(std::uint64_t tag, error_code error = {}, std::string_view detail = {});
   void end_hold(under_way& of);
   void on_notice(process_number from, const wire::control::direct_message& message);
-  /// As agents are asked by it.
-  std::string_view topic_at(std::uint32_t place) const;
   std::optional<std::uint32_t> topic_of(std::string_view name) const;
 
   direct_links& links_;

@@ -84,6 +84,10 @@ struct plan {
   const std::string& topic_at(std::size_t place) const noexcept {
     return topics.empty() ? topic : topics[place];
   }
+  /// What direct control calls it: with --unique there is one for all.
+  std::string_view direct_topic(std::size_t place) const noexcept {
+    return unique ? wire::control::unique_topic : std::string_view{topic_at(place)};
+  }
   /// True if the task cannot do without agents of that kind. Tasks without a test need none, and
   /// what they expect counts all kinds.
   bool needs(wire::control::agent_kind kind) const noexcept;

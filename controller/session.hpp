@@ -258,6 +258,7 @@ class session {
   void look_for_clients(time_point now);
   void cancel_run();
   void on_sign(const wire::control::client_pong_request& pong, time_point now, std::uint32_t topic);
+  void tell_gone_before();
   void tell_missing();
   void after_run(time_point now);
   void end_round_if_complete(time_point now);
@@ -308,6 +309,11 @@ class session {
   std::string missing_kinds(time_point now) const;
   /// Where agents of a kind and topic would have answered.
   std::string place_in_words(wire::control::agent_kind kind, std::size_t topic) const;
+  /// "; agents are there on topic a, b": of a kind that the test needs; empty: none.
+  std::string other_topics_in_words() const;
+  /// Whether a process has agents of a kind that the test needs; and in a topic of it.
+  bool has_kind_for_it(const wire::control::process_hello& told) const;
+  bool has_agents_for_it(const wire::control::process_hello& told) const;
   /// "; process 71 of host n1 is gone; so are 2 more processes"; empty: none.
   std::string gone_in_words() const;
   /// "2 RPC servers of topic topic-1, …": where none of them may take part; empty: nowhere.
@@ -395,8 +401,9 @@ class session {
   std::vector<std::uint32_t> process_at_;
   std::vector<std::vector<std::uint32_t>> agents_of_;
   std::vector<std::string> gone_;
-  std::vector<std::string> refused_;       ///< why its results are, last
-  std::vector<std::uint64_t> last_batch_;  ///< number of the last one taken, 0: none
+  std::vector<process_number> gone_before_;  ///< those that went before the run
+  std::vector<std::string> refused_;         ///< why its results are, last
+  std::vector<std::uint64_t> last_batch_;    ///< number of the last one taken, 0: none
   wire::control::agents_by_kind answered_{};
   outcome outcome_;
   topic_ledgers ledger_;

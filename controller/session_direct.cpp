@@ -11,6 +11,7 @@
 namespace ombt::controller {
 
 using wire::control::agent_kind;
+using wire::control::agent_kinds;
 using namespace std::chrono_literals;
 
 void session::ask_to_hold() {
@@ -47,6 +48,7 @@ void session::on_gone(process_number which, std::string_view why, time_point now
   if (finished() || which == over_the_bus) return;
   if (gone_.size() <= which) gone_.resize(which + 1);
   gone_[which] = why;
+  if (phase_ <= phase::roll_call) gone_before_.push_back(which);
   if (which >= agents_of_.size()) return;
   for (const std::uint32_t agent : std::exchange(agents_of_[which], {})) lose(agent);
   go_on(now);
@@ -91,6 +93,34 @@ void session::lose(std::size_t number) {
       phase_ == phase::resetting || phase_ == phase::comparing || phase_ == phase::preparing;
   state.excluded = state.excluded || before;
   receiver_gone_ = receiver_gone_ || !before;
+}
+
+bool session::has_kind_for_it(const wire::control::process_hello& told) const {
+  return std::any_of(agent_kinds.begin(), agent_kinds.end(), [&](agent_kind kind) {
+    return plan_.needs(kind) && told.agents[static_cast<std::size_t>(kind)] > 0;
+  });
+}
+
+bool session::has_agents_for_it(const wire::control::process_hello& told) const {
+  if (!has_kind_for_it(told)) return false;
+  for (std::size_t topic = 0; topic < plan_.topic_count(); ++topic) {
+    if (std::count(told.topics.begin(), told.topics.end(), plan_.direct_topic(topic)) > 0)
+      return true;
+  }
+  return false;
+}
+
+/// Nobody waited for agents that went before the run, but it was to have them.
+void session::tell_gone_before() {
+  const auto no_part = [this](process_number which) {
+    const std::uint32_t at = which < process_at_.size() ? process_at_[which] : 0;
+    return at == 0 || !has_agents_for_it(outcome_.processes[at - 1].told);
+  };
+  std::erase_if(gone_before_, no_part);
+  if (gone_before_.empty()) return;
+  outcome_.problems.push_back(gone_text(gone_[gone_before_[0]], gone_before_.size() - 1) +
+                              ": the run was without " +
+                              (gone_before_.size() > 1 ? "their" : "its") + " agents");
 }
 
 void session::belongs_to(std::size_t agent, process_number process) {

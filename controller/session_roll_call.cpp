@@ -128,7 +128,7 @@ void session::after_roll_call(time_point now) {
   enter(phase::resetting, now);
   const agent_kind servers = wire::control::server_kind(test);
   for (std::size_t i = 0; i < states_.size(); ++i) {
-    if (outcome_.agents[i].kind != servers) continue;
+    if (outcome_.agents[i].kind != servers || outcome_.agents[i].left) continue;
     states_[i].waited_for = true;
     ++waiting_;
   }

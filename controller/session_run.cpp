@@ -103,7 +103,8 @@ void session::forget_warm_up(time_point now) {
   for (std::size_t i = 0; i < states_.size(); ++i) {
     agent_record& agent = outcome_.agents[i];
     if (agent.kind == servers && agent.missing) states_[i].excluded = true;
-    agent.missing = states_[i].excluded || (states_[i].gone && plan_.needs(agent.kind));
+    agent.missing =
+        states_[i].excluded || (states_[i].gone && !agent.left && plan_.needs(agent.kind));
     agent.reports = agent.reports_with_details = 0;
     agent.cut_short = false;
     agent.results = {};

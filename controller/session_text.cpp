@@ -22,6 +22,12 @@ std::string count_text(std::uint64_t number, std::string_view noun) {
   return std::to_string(number) + ' ' + std::string{noun} + (number == 1 ? "" : "s");
 }
 
+std::string gone_text(const std::string& first, std::uint64_t others) {
+  if (others == 0) return first;
+  const std::string so = others == 1 ? "; so is " : "; so are ";
+  return first + so + std::to_string(others) + (others == 1 ? " more process" : " more processes");
+}
+
 std::string process_text(const wire::control::process_hello& told) {
   return "process " + std::to_string(told.pid) + " of host " + told.host;
 }
@@ -172,12 +178,10 @@ void session::tell_missing() {
     outcome_.problems.push_back("none of " + count_text(clients, words(client_kind)) +
                                 " sent results" + why_missing(last_client, since));
   }
-  // Those of one process that has a reason of its own are told together.
+  // Those of one process are told together.
   std::map<std::pair<process_number, agent_kind>, std::uint64_t> together;
-  for (std::size_t i = 0; i < outcome_.agents.size(); ++i) {
-    if (outcome_.agents[i].missing && !why_missing(i, {}).empty()) {
-      ++together[{outcome_.agents[i].process, outcome_.agents[i].kind}];
-    }
+  for (const agent_record& agent : outcome_.agents) {
+    if (agent.missing && agent.process != over_the_bus) ++together[{agent.process, agent.kind}];
   }
   std::size_t named = 0;
   std::uint64_t untold = 0;
@@ -192,6 +196,8 @@ void session::tell_missing() {
       count = std::exchange(of->second, 0);
       if (count == 0) continue;  // told
       if (count > 1) who = count_text(count, words(agent.kind));
+      // A reason of its own names it.
+      if (count > 1 && why_missing(i, {}).empty()) who += " of " + process_name(agent.process);
     }
     if (++named > names_in_problems) {
       untold += count;
@@ -202,7 +208,8 @@ void session::tell_missing() {
         (client && !agent.native ? "; if it is still at work, raise --timeout" : ""));
   }
   if (untold > 0) {
-    outcome_.problems.push_back("and " + count_text(untold, "more agent") + " did not answer");
+    outcome_.problems.push_back("and " + count_text(untold, "more agent") +
+                                (untold == 1 ? " is" : " are") + " missing");
   }
 }
 
@@ -217,6 +224,7 @@ void session::finish() {
   const auto& servers = outcome_.servers.results;
   close_topics();
   outcome_.received = servers.msgs_ok + servers.msgs_fail;
+  tell_gone_before();
   tell_missing();
   const auto& clients = outcome_.clients.results;
   if (clients.msgs_fail > 0) {
@@ -298,9 +306,9 @@ void session::close_ledger(std::uint64_t never_reported) {
   for (std::size_t i = 0; i < states_.size(); ++i) {
     const agent_record& agent = outcome_.agents[i];
     if (agent.kind == clients && agent.missing) ledger_.of(agent.topic).miss_client();
-    // Of several of one name only one's results are known.
-    if (agent.kind == servers &&
-        (agent.missing || states_[i].excluded || outcome_.same_names.contains(agent.name))) {
+    // Of several of one name only one's results are known. One that left may be at work still.
+    if (agent.kind == servers && (agent.missing || agent.left || states_[i].excluded ||
+                                  outcome_.same_names.contains(agent.name))) {
       ledger_.of(agent.topic).miss_receiver(i);
     }
   }
@@ -313,9 +321,10 @@ void session::close_ledger(std::uint64_t never_reported) {
   outcome_.fanout = ledger_.fanout_figures(outcome_.clients.load.dropped + never_reported);
   outcome_.ledger->caught_by_window = outcome_.servers.links.duplicates;
   outcome_.ledger->late_replies = outcome_.clients.links.late_replies;
-  // Where no ledger says it, the numbers do; of a fanout they count copies.
+  // Where no ledger says it, the numbers do; but of a fanout they count copies, and a call that was
+  // answered has arrived, whoever had it.
   outcome_.clients.lost = outcome_.ledger->all.lost;
-  if (!outcome_.ledger->fanout) {
+  if (!outcome_.ledger->fanout && plan_.what != task::rpc_call) {
     outcome_.clients.lost = std::max(outcome_.clients.lost, unaccounted());
   }
 }

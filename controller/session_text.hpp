@@ -17,6 +17,8 @@ duration from_seconds(double seconds);
 std::string seconds_text(duration d);
 /// "1 agent", "3 agents"
 std::string count_text(std::uint64_t number, std::string_view noun);
+/// "process 71 of host n1 is gone; so are 2 more processes", of why the first is gone.
+std::string gone_text(const std::string& first, std::uint64_t others);
 /// "process 71 of host n1"
 std::string process_text(const wire::control::process_hello& told);
 

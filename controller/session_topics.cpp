@@ -5,6 +5,7 @@
 #include "controller/session_text.hpp"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 namespace ombt::controller {
@@ -83,7 +84,19 @@ std::string session::missing_kinds(time_point now) const {
            (standby == 1 ? " is there: assign gives it a role"
                          : " are there: assign gives them roles");
   }
-  return out.empty() ? out : out + gone_in_words();
+  return out.empty() ? out : out + other_topics_in_words() + gone_in_words();
+}
+
+std::string session::other_topics_in_words() const {
+  std::set<std::string> others;
+  for (const process_record& one : outcome_.processes) {
+    if (has_kind_for_it(one.told)) others.insert(one.told.topics.begin(), one.told.topics.end());
+  }
+  for (std::size_t i = 0; i < plan_.topic_count(); ++i) {
+    others.erase(std::string{plan_.direct_topic(i)});
+  }
+  if (others.empty()) return {};
+  return "; agents are there on topic " + told({others.begin(), others.end()}, ", ");
 }
 
 std::string session::gone_in_words() const {
@@ -91,10 +104,7 @@ std::string session::gone_in_words() const {
   const auto first = std::find_if(gone_.begin(), gone_.end(), gone);
   if (first == gone_.end()) return {};
   const auto others = std::count_if(first + 1, gone_.end(), gone);
-  std::string out = "; " + *first;
-  if (others == 1) out += "; so is 1 more process";
-  if (others > 1) out += "; so are " + std::to_string(others) + " more processes";
-  return out;
+  return "; " + gone_text(*first, static_cast<std::uint64_t>(others));
 }
 
 std::string session::topics_without_servers() const {
@@ -102,7 +112,7 @@ std::string session::topics_without_servers() const {
   std::vector<bool> any(plan_.topic_count());
   for (std::size_t i = 0; i < states_.size(); ++i) {
     const agent_record& agent = outcome_.agents[i];
-    if (agent.kind == servers && !states_[i].excluded) any[agent.topic] = true;
+    if (agent.kind == servers && !states_[i].excluded && !agent.left) any[agent.topic] = true;
   }
   std::vector<std::string> without;
   for (std::size_t topic = 0; topic < any.size(); ++topic) {

@@ -101,6 +101,11 @@ void sender_link::attach() {
   for (auto& op : std::exchange(waiting_, {})) {
     all_.over(std::move(op), errc::limit_exceeded, trouble_);
   }
+  try_again_later();
+}
+
+void sender_link::try_again_later() {
+  set(attach_timer_, seconds{all_.settings_->options().link_retry_delay}, attach_again);
 }
 
 void sender_link::on_attached() {
@@ -116,7 +121,7 @@ void sender_link::on_detached(std::string_view words) {
   const std::string full = "Message send failed: " + trouble_;
   fail_sent(full);
   use_retries(full);
-  set(attach_timer_, seconds{all_.settings_->options().link_retry_delay}, attach_again);
+  try_again_later();
 }
 
 void sender_link::reset(error_code error, std::string_view words, bool final) {

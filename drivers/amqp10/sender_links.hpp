@@ -180,6 +180,7 @@ class sender_link final : private link_user, private timer_target {
   void on_updated(const amqp::event::updated& e) override;
   void on_timer(std::uint64_t tag) override;
 
+  void try_again_later();
   void transmit(std::unique_ptr<send_op> op);
   void encode(send_op& op);
   void keep(std::unique_ptr<send_op> op);

@@ -40,6 +40,8 @@ std::string runtime_folder() {
     throw configuration_error("the folder of local sockets '" + folder + "': " + why +
                               " (OMBT_RUNTIME_DIR names another)");
   };
+  // One that is relative names another folder for each that works elsewhere.
+  if (folder.front() != '/') refuse("it is no absolute path");
   if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) refuse(std::strerror(errno));
   struct stat what {};
   if (::lstat(folder.c_str(), &what) != 0) refuse(std::strerror(errno));

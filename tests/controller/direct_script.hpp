@@ -83,6 +83,34 @@ struct direct_script : session_script {
     complete(run);
     return run;
   }
+  /// Through the roll call to a run of these agents alone.
+  struct agent_there {
+    agent_kind kind;
+    const char* name;
+    controller::process_number from;
+  };
+  void to_run_with(const std::vector<agent_there>& agents) {
+    const auto pings = to_roll_call();
+    for (const agent_there& one : agents) pong_from(one.kind, one.name, one.from);
+    for (const action& a : pings) complete(a);
+    pass(0s);
+    expect(method::get_server_results, 1);
+    for (const agent_there& one : agents) {
+      if (one.kind == server) result_from(server, one.name, one.from, 0);
+    }
+    complete(expect_order(order::prepare, 1)[0]);
+    complete(expect_order(order::start, 1)[0]);
+  }
+  /// What a process says of itself.
+  void tell_of(controller::process_number which, std::int64_t pid, agent_kind kind,
+               const std::string& topic) {
+    wire::control::process_hello told;
+    told.host = "n1";
+    told.pid = pid;
+    told.agents[static_cast<std::size_t>(kind)] = 1;
+    told.topics = {topic};
+    machine.on_process(which, told);
+  }
   void to_poll() {
     to_run();
     result_from(client, "c1", 1, 10);

@@ -393,6 +393,18 @@ TEST_CASE("the JSON report holds the same, with a schema version and millisecond
   CHECK(json["agents"].size() == 3);
   CHECK(json["agents"][1]["name"] == "c2");
   CHECK(json["agents"][1]["host"].is_null());
+  CHECK(json["agents"][1]["process"].is_null());
+
+  // By direct control its process says where it is, whatever its name.
+  outcome direct = found;
+  direct.agents[1].process = 7;
+  direct.processes.push_back({7, {}});
+  direct.processes[0].told.host = "n1";
+  direct.processes[0].told.pid = 71;
+  const auto placed = nlohmann::json::parse(json_report(header, plan_of(task::notify), direct));
+  CHECK(placed["agents"][1]["host"] == "n1");
+  CHECK(placed["agents"][1]["process"] == 71);
+  CHECK(placed["agents"][0]["host"] == json["agents"][0]["host"]);
 
   outcome failed;
   failed.failure = "No RPCClient clients visible";

@@ -102,18 +102,13 @@ TEST_CASE("direct: clients that go before the run, or in it, are missing at once
 
 TEST_CASE("direct: what is missing with a process that is gone is told once a kind") {
   direct_script s;
-  const auto pings = s.to_roll_call();
-  for (const char* name : {"a", "b", "c"}) s.pong_from(client, name, 1);
-  s.pong_from(client, "d", 2);
-  for (const char* name : {"x", "y"}) s.pong_from(server, name, 1);
-  s.pong_from(server, "z", 3);
-  for (const action& a : pings) s.complete(a);
-  s.pass(0s);
-  s.expect(method::get_server_results, 1);
-  for (const char* name : {"x", "y"}) s.result_from(server, name, 1, 0);
-  s.result_from(server, "z", 3, 0);
-  s.complete(s.expect_order(order::prepare, 1)[0]);
-  s.complete(s.expect_order(order::start, 1)[0]);
+  s.to_run_with({{client, "a", 1},
+                 {client, "b", 1},
+                 {client, "c", 1},
+                 {client, "d", 2},
+                 {server, "x", 1},
+                 {server, "y", 1},
+                 {server, "z", 3}});
   s.lose(1);
   s.result_from(client, "d", 2, 10);
   s.expect(method::get_server_results, 1);
@@ -122,6 +117,128 @@ TEST_CASE("direct: what is missing with a process that is gone is told once a ki
   CHECK(s.found().problems ==
         std::vector<std::string>{"3 RPC clients sent no results: process 1 is gone",
                                  "2 RPC servers did not answer: process 1 is gone"});
+}
+
+TEST_CASE("direct: a run says that a process with agents for it went before") {
+  const std::size_t gone = GENERATE(0, 1, 3);
+  direct_script s;
+  const std::string topic = s.machine.what().topic;
+  // What has no agents for it is not missed.
+  s.tell_of(5, 75, agent_kind::listener, topic);
+  s.tell_of(6, 76, client, "another");
+  for (controller::process_number i = 0; i < 3; ++i) s.tell_of(10 + i, 80 + i, server, topic);
+  const auto pings = s.to_roll_call();
+  s.pong_from(client, "c1", 1);
+  s.pong_from(server, "s1", 3);
+  s.pong_from(server, "s2", 10);
+  s.lose(5);
+  s.lose(6);
+  for (std::size_t i = 0; i < gone; ++i) s.lose(static_cast<controller::process_number>(10 + i));
+  if (gone == 0) s.machine.on_gone(99, "one that said nothing", s.now());
+  for (const action& a : pings) s.complete(a);
+  s.pass(0s);
+  s.expect(method::get_server_results, 1);
+  s.result_from(server, "s1", 3, 0);
+  if (gone == 0) s.result_from(server, "s2", 10, 0);
+  s.complete(s.expect_order(order::prepare, 1)[0]);
+  s.complete(s.expect_order(order::start, 1)[0]);
+  s.result_from(client, "c1", 1, 10);
+  s.expect(method::get_server_results, 1);
+  s.result_from(server, "s1", 3, 10);
+  if (gone == 0) s.result_from(server, "s2", 10, 0);
+  REQUIRE(s.machine.finished());
+  const auto& told = s.found().problems;
+  if (gone == 0) CHECK(told.empty());
+  if (gone == 1) {
+    CHECK(told == std::vector<std::string>{"process 10 is gone: the run was without its agents"});
+  }
+  if (gone == 3) {
+    CHECK(told == std::vector<std::string>{"process 10 is gone; so are 2 more processes: the run "
+                                           "was without their agents"});
+  }
+}
+
+TEST_CASE("direct: who went in the roll call is not missed after the warm-up either") {
+  plan p = plan_of_processes();
+  p.parameters.load.emplace();
+  p.warmup = 1;
+  direct_script s{p};
+  s.tell_of(2, 72, server, p.topic);
+  const auto pings = s.to_roll_call();
+  s.pong_from(client, "c1", 1);
+  s.pong_from(client, "c2", 2);
+  s.pong_from(server, "s1", 3);
+  s.pong_from(server, "s2", 2);
+  s.lose(2);
+  for (const action& a : pings) s.complete(a);
+  s.pass(0s);
+  s.expect(method::get_server_results, 1);
+  s.result_from(server, "s1", 3, 0);
+  for (int run = 0; run < 2; ++run) {
+    s.complete(s.expect_order(order::prepare, 1)[0]);
+    s.complete(s.expect_order(order::start, 1)[0]);
+    auto r = session_script::record(client, "c1", 10);
+    r.has_details = true;
+    r.details.run = s.machine.run_id();
+    s.machine.on_result(r, s.now(), 0, 1);
+    s.expect(method::get_server_results, 1);
+    s.result_from(server, "s1", 3, 10);
+  }
+  REQUIRE(s.machine.finished());
+  CHECK(s.found().warm_up_messages == 10);
+  CHECK(s.found().problems ==
+        std::vector<std::string>{"process 2 is gone: the run was without its agents"});
+  // It may be at work still, without its controller: what it had is not known.
+  CHECK_FALSE(s.found().ledger->complete());
+}
+
+TEST_CASE("direct: what silent processes owe is told once a kind") {
+  direct_script s;
+  s.tell_of(1, 71, client, s.machine.what().topic);
+  s.to_run_with(
+      {{client, "a", 1}, {client, "b", 1}, {client, "c", 2}, {client, "d", 3}, {server, "x", 4}});
+  s.result_from(client, "d", 3, 10);
+  s.pass(70s);
+  s.take();
+  s.result_from(server, "x", 4, 10);
+  REQUIRE(s.machine.finished());
+  REQUIRE(s.found().problems.size() >= 2);
+  CHECK(has(s.found().problems[0],
+            "2 RPC clients of process 71 of host n1 sent no results within 60 s"));
+  CHECK(has(s.found().problems[1], "RPC client c sent no results within 60 s"));
+}
+
+TEST_CASE("direct: who is not there on a topic may be on another") {
+  direct_script s;
+  s.tell_of(1, 71, client, s.machine.what().topic);
+  s.tell_of(2, 72, server, "b");
+  s.tell_of(3, 73, server, "a");
+  s.tell_of(4, 74, agent_kind::listener, "c");
+  const auto pings = s.to_roll_call();
+  s.pong_from(client, "c1", 1);
+  for (const action& a : pings) s.complete(a);
+  s.pass(60s);
+  REQUIRE(s.machine.finished());
+  CHECK(has(s.found().failure, "no RPC server answered on topic "));
+  CHECK(s.found().failure.ends_with("; agents are there on topic a, b"));
+}
+
+TEST_CASE("direct: a call that was answered is not lost with its server") {
+  const task what = GENERATE(task::rpc_call, task::rpc_cast);
+  direct_script s{plan_of_processes(what)};
+  s.to_run_with({{client, "c", 1}, {server, "x", 2}, {server, "y", 3}});
+  s.result_from(client, "c", 1, 10);
+  s.lose(3);
+  for (int i = 0; i < 20 && !s.machine.finished(); ++i) {
+    s.pass(500ms);
+    for (const action& a : s.take()) {
+      s.complete(a);
+      s.result_from(server, "x", 2, i == 0 ? 6 : 0);
+    }
+  }
+  REQUIRE(s.machine.finished());
+  CHECK(s.has_problem("4 of 10 messages are not accounted for"));
+  CHECK(s.found().clients.lost == (what == task::rpc_call ? 0 : 4));
 }
 
 TEST_CASE("direct: where agents of a kind are missed, so is the process that is gone") {
@@ -164,15 +281,7 @@ TEST_CASE("direct: all clients gone, the servers are still asked") {
 
 TEST_CASE("direct: all clients gone with one process are told as all") {
   direct_script s;
-  const auto pings = s.to_roll_call();
-  for (const char* name : {"a", "b"}) s.pong_from(client, name, 1);
-  s.pong_from(server, "s", 3);
-  for (const action& a : pings) s.complete(a);
-  s.pass(0s);
-  s.expect(method::get_server_results, 1);
-  s.result_from(server, "s", 3, 0);
-  s.complete(s.expect_order(order::prepare, 1)[0]);
-  s.complete(s.expect_order(order::start, 1)[0]);
+  s.to_run_with({{client, "a", 1}, {client, "b", 1}, {server, "s", 3}});
   s.lose(1);
   s.expect(method::get_server_results, 1);
   s.result_from(server, "s", 3, 0);
@@ -249,17 +358,8 @@ TEST_CASE("direct: the last server gone, nobody is asked any more") {
 
 TEST_CASE("direct: agents of other kinds may go") {
   direct_script s;
-  const auto pings = s.to_roll_call();
-  s.pong_from(client, "c1", 1);
-  s.pong_from(server, "s1", 2);
-  s.pong_from(agent_kind::listener, "l1", 3);
-  for (const action& a : pings) s.complete(a);
-  s.pass(0s);
+  s.to_run_with({{client, "c1", 1}, {server, "s1", 2}, {agent_kind::listener, "l1", 3}});
   s.lose(3);
-  s.expect(method::get_server_results, 1);
-  s.result_from(server, "s1", 2, 0);
-  s.complete(s.expect_order(order::prepare, 1)[0]);
-  s.complete(s.expect_order(order::start, 1)[0]);
   s.result_from(client, "c1", 1, 10);
   s.expect(method::get_server_results, 1);
   s.result_from(server, "s1", 2, 10);

@@ -215,7 +215,7 @@ TEST_CASE("twenty names are enough in the problems; where all are missing none i
     CHECK(s.found().problems[0] == "none of 50 RPC clients sent results within 60 s");
   } else {
     CHECK(s.found().problems.size() == 21);
-    CHECK(s.found().problems.back() == "and 29 more agents did not answer");
+    CHECK(s.found().problems.back() == "and 29 more agents are missing");
   }
 }
 

@@ -212,6 +212,32 @@ TEST_CASE("where the peer allows no more sessions, those that there are take all
   for (const auto& [session, count] : by_session) CHECK(count >= 256);
 }
 
+TEST_CASE("what had no session is attached later, when others have gone") {
+  amqp10_bed b([](auto& s) { s.messaging.amqp.default_sender_link_timeout = 3; });
+  b.bus.options.channel_max = 1;  // the reply link has one
+  const auto cast_to = [&b](const char* topic, std::uint64_t tag) {
+    auto at = b.to;
+    at.topic = topic;
+    b.t->cast(at, {"noop", "{}", {}}, b.within(seconds{60}), b, tag);
+  };
+  cast_to("first", 1);
+  REQUIRE(b.done(1));
+  cast_to("second", 2);
+  REQUIRE(b.done(2));
+  CHECK_FALSE(b.all[0].error);
+  CHECK(b.all[1].error == errc::limit_exceeded);
+  CHECK(b.all[1].detail.find("the peer allows no more sessions on a connection") !=
+        std::string::npos);
+  // The first link goes since it is not used; the second is tried again.
+  std::uint64_t tag = 2;
+  while (b.all.back().error && tag < 10) {
+    cast_to("second", ++tag);
+    REQUIRE(b.done(tag));
+  }
+  CHECK_FALSE(b.all.back().error);
+  CHECK(b.bus.links.size() == 3);
+}
+
 TEST_CASE("closing detaches every link for good, then closes, and ends no session") {
   amqp10_bed b;
   b.serve();

@@ -306,6 +306,10 @@ TEST_CASE("the folder of local sockets is made for its user alone") {
     CHECK_THROWS_WITH(drivers::local_socket_of(5700), Contains("chmod 700 " + folder));
   }
   {
+    const runtime_dir relative("run");
+    CHECK_THROWS_WITH(drivers::runtime_folder(), Contains("'run': it is no absolute path"));
+  }
+  {
     const std::string deep = in.file(std::string(100, 'd'));
     const runtime_dir too_deep(deep);
     CHECK_THROWS_WITH(drivers::local_socket_of(5700),
