@@ -98,7 +98,8 @@ void assignment::on_settled() {
 }
 
 void assignment::find() {
-  if (const std::string down = links_.down(); !down.empty()) return fail(down);
+  if (const std::string down = links_.down(); !down.empty())
+    return fail("no contact with agents: " + down);
   links_.take_new(false);
   std::uint64_t room = 0;
   links_.for_each_open([&](process_number which) {

@@ -48,6 +48,11 @@ std::string direct_carrier::lost_contact() const {
   return links_.not_answering(silent);
 }
 
+std::string direct_carrier::never_reached() const {
+  const std::string down = patient_ ? links_.down() : std::string{};
+  return down.empty() ? down : "no contact with the agents at " + down;
+}
+
 void direct_carrier::on_settled() {
   if (std::exchange(ready_, true)) return;
   if (const std::string down = links_.down(); !down.empty()) {
@@ -73,12 +78,21 @@ void direct_carrier::on_open(process_number which) {
     return;
   }
   told_->on_process(which, links_.hello(which));
-  if (machine_->current() != phase::roll_call) return;
+  if (machine_->current() < phase::holding) return;
+  // With the others, if these have not all answered.
+  if (const auto holding = actions_.find(hold_tag_); holding != actions_.end()) {
+    ++holding->second.processes;
+    return ask(which, hold_command(hold_tag_));
+  }
   if (holds_) {
-    ask(which, {0, order::hold, "hold", {}, 0, nullptr});
+    ask(which, hold_command(0));
   } else {
     ask_newcomer(which);
   }
+}
+
+direct_carrier::command direct_carrier::hold_command(std::uint64_t tag) {
+  return {tag, order::hold, "hold", {}, 0, nullptr};
 }
 
 void direct_carrier::on_changed(process_number which) {
@@ -126,8 +140,8 @@ bool direct_carrier::carry(const action& what) {
   };
   if (what.what == order::hold) {
     holds_ = true;
-    one.method = "hold";
-    one.kind.reset();
+    hold_tag_ = what.tag;
+    one = hold_command(what.tag);
     links_.for_each_open([&](process_number which) {
       ++of.processes;
       ask(which, one);
@@ -318,9 +332,9 @@ void direct_carrier::on_notice(process_number from, const control::direct_messag
     control::result_batch batch;
     if (!message.kind) return told_->on_malformed();
     if (!read_result_batch(message.args, batch, why)) {
-      return told_->on_unreadable(*message.kind,
-                                  links_.name_of(from) + " sent what cannot be read: " + why,
-                                  topic.value_or(0), from);
+      if (!topic) return told_->on_malformed();
+      return told_->on_unreadable(
+          *message.kind, links_.name_of(from) + " sent what cannot be read: " + why, *topic, from);
     }
     if (topic) told_->on_results(*message.kind, batch, *topic, from);
     return;

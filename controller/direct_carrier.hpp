@@ -45,6 +45,7 @@ class direct_carrier final : public session_carrier, private direct_links::user 
   bool carry(const action& what) override;
   void close(std::function<void()> done) override;
   std::string lost_contact() const override;
+  std::string never_reached() const override;
   std::string last_error() const override { return lost_contact(); }
 
  private:
@@ -86,6 +87,7 @@ class direct_carrier final : public session_carrier, private direct_links::user 
   void ask(process_number which, const command& what);
   void send_waiting();
   void ask_newcomer(process_number which);
+  static command hold_command(std::uint64_t tag);
   void on_answer(process_number from, const wire::control::direct_message& answer);
   void on_held(process_number from, const command& of, const wire::control::direct_message& answer);
   void finish_one(std::uint64_t tag, error_code error = {}, std::string_view detail = {});
@@ -109,6 +111,7 @@ class direct_carrier final : public session_carrier, private direct_links::user 
   std::set<process_number> prepared_;  ///< that have the next run
   std::set<process_number> left_out_;  ///< another controller holds them
   std::uint64_t next_id_ = direct_links::first_id;
+  std::uint64_t hold_tag_ = 0;  ///< of the last hold
   bool holds_ = false;
   bool ready_ = false;
 };

@@ -4,6 +4,8 @@
 #include "wire/oslo/password_mask.hpp"
 #include "wire/oslo/transport_url.hpp"
 
+#include "drivers/shared_port.hpp"
+
 #include "controller/session_text.hpp"
 
 #include <algorithm>
@@ -19,6 +21,11 @@ constexpr std::uint64_t hello_id = 1;
 /// From when on a process that is not open is told of.
 constexpr auto silent_after = std::chrono::seconds(1);
 constexpr std::size_t most_told = 5;  // places that are down, by name
+// A place where nobody listens is tried again so often, and so long: where nothing shows that a
+// process has its port, and where one has.
+constexpr auto takeover_gap = std::chrono::milliseconds(20);
+constexpr auto takeover_patience = std::chrono::milliseconds(100);
+constexpr auto takeover_limit = std::chrono::seconds(3);
 static_assert(direct_links::first_id > hello_id);
 
 std::string words(error_code error, std::string_view detail) {
@@ -40,6 +47,7 @@ class direct_links::link : protected drivers::channel_handler, protected drivers
   virtual bool wanted() const = 0;
   void open() {
     busy_ = true;
+    failed_ = {};
     ++owner_.opening_;
     start_timer(answer_limit);
     channel_ = connect();
@@ -69,6 +77,7 @@ class direct_links::link : protected drivers::channel_handler, protected drivers
 
   void on_closed(drivers::channel&, error_code error, std::string_view detail) final {
     std::string why = words(error, detail);  // detail may be the channel's
+    failed_ = error;
     close();
     ended(std::move(why));
   }
@@ -76,12 +85,14 @@ class direct_links::link : protected drivers::channel_handler, protected drivers
     timer_ = 0;
     if (!busy_) return on_pause_over();
     close();
+    failed_ = errc::messaging_timeout;
     ended("no answer within " +
           std::to_string(std::chrono::duration_cast<std::chrono::seconds>(answer_limit).count()) +
           " s");
   }
 
   direct_links& owner_;
+  error_code failed_;  ///< why it was closed last
 
  private:
   void start_timer(duration time) {
@@ -111,6 +122,7 @@ class direct_links::owner_link final : public link {
 
  private:
   std::unique_ptr<drivers::channel> connect() override {
+    if (begun_ == drivers::time_point{}) begun_ = drivers::steady_clock::now();
     return owner_.connect_(where_.at, {}, *this);
   }
 
@@ -124,6 +136,7 @@ class direct_links::owner_link final : public link {
     if (owner_.reader_.parse(frame, root) || !read_direct_message(root, message, why) ||
         message.method != "processes" || !read_process_list(message.args, list, why)) {
       close();
+      failed_ = errc::protocol_error;
       return ended("what it says of its processes cannot be read" +
                    (why.empty() ? "" : ": " + wire::oslo::printable(why)));
     }
@@ -138,8 +151,30 @@ class direct_links::owner_link final : public link {
 
   void ended(std::string why) override {
     why_ = std::move(why);
+    if (!tried_ && changes_hands()) return pause(takeover_gap);
     pause(retry_gap);
     tried();
+  }
+
+  /// Whether another process may be about to listen, since the last has just left or was killed.
+  bool changes_hands() const {
+    if (failed_ == errc::authentication_failed || failed_ == errc::messaging_timeout ||
+        failed_ == errc::protocol_error) {
+      return false;
+    }
+    const duration gone = drivers::steady_clock::now() - begun_;
+    if (!where_.at.host.empty()) {
+      return failed_ == boost::system::errc::connection_refused && gone < takeover_patience;
+    }
+    switch (drivers::port_use_of(where_.at.socket)) {
+      case drivers::port_use::never:
+        return false;
+      case drivers::port_use::free:
+        return gone < takeover_patience;
+      case drivers::port_use::owned:
+        return gone < takeover_limit;
+    }
+    return false;
   }
 
   void on_pause_over() override { owner_.wait_to_open(*this); }
@@ -156,6 +191,7 @@ class direct_links::owner_link final : public link {
   std::string why_;
   bool tried_ = false;
   bool answered_ = false;  ///< it has told a list, once
+  drivers::time_point begun_{};
 };
 
 class direct_links::process_link final : public link {

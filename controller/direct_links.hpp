@@ -9,6 +9,9 @@
 // -----------+----------------------------------+-------------------------------------+----------
 // waiting    | fewer than at_once being opened  | connects to the owner               | opening
 // opening    | a list of processes              | new ones wait to be opened          | listening
+//            | nobody listens, for the first    | waits 20 ms: the port may be        | waiting
+//            | time (100 ms; 3 s where a        | changing hands                      |
+//            | process has the port's lock)     |                                     |
 //            | closed, or nothing for 5 s       | is told as down, if it was never    | down
 //            |                                  | listened to                         |
 // listening  | a list of processes              | new ones wait to be opened          | listening

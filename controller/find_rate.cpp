@@ -65,7 +65,8 @@ std::string no_probe(const plan& what, const outcome& found, const rate_curve& c
   if (!found.failure.empty()) return found.failure;
   const bool missing = std::any_of(found.agents.begin(), found.agents.end(),
                                    [](const auto& a) { return a.missing; });
-  if ((missing || !found.same_names.empty()) && !found.problems.empty()) {
+  const bool other_agents = missing || !found.same_names.empty() || found.processes_gone_before > 0;
+  if (other_agents && !found.problems.empty()) {
     return found.problems.front();
   }
   if (curve.probes.empty()) return {};

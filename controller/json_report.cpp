@@ -424,6 +424,7 @@ std::string json_report(const report_header& header, const plan& what, const out
   out["ok"] = succeeded(what, found);
   out["failure"] = found.failure.empty() ? json(nullptr) : json(found.failure);
   out["problems"] = found.problems;
+  out["notes"] = found.notes;
   json counts;
   for (const agent_kind kind : agent_kinds) {
     counts[std::string{wire_name(kind)}] = found.count(kind);

@@ -3,6 +3,8 @@
 
 #include "wire/format.hpp"
 
+#include "controller/columns.hpp"
+
 #include <string_view>
 
 namespace ombt::controller {
@@ -10,9 +12,6 @@ namespace {
 
 /// Clients and receivers that the text names; --json has more.
 constexpr std::size_t lines_told = 20;
-
-/// Of a terminal; what an agent's generated name leaves no room for begins a line of its own.
-constexpr std::size_t text_width = 80;
 
 /// "sent 2,000 = delivered once 1,990 + lost 10": what is zero is left out behind the second.
 std::string equation(const ledger_counts& c) {
@@ -38,14 +37,12 @@ void append_lines(std::string& out, std::string_view who, const std::vector<ledg
   for (const ledger_line& line : lines) {
     if (told == lines_told) break;
     ++told;
-    std::string what = equation(line.counts);
+    std::string text = "  " + std::string{who} + ' ' + line.name + ": " + equation(line.counts);
     if (line.counts.extra_copies > 0) {
-      what += "; extra copies " + grouped(line.counts.extra_copies);
+      text += "; extra copies " + grouped(line.counts.extra_copies);
     }
-    if (!line.lost.empty()) what += "; not there: " + line.lost;
-    out.append("  ").append(who).append(" ").append(line.name).append(":");
-    const std::size_t width = 4 + who.size() + line.name.size() + 1 + what.size();
-    out.append(width <= text_width ? " " : "\n    ").append(what) += '\n';
+    if (!line.lost.empty()) text += "; not there: " + line.lost;
+    out += wrapped(text, "    ") + '\n';
   }
   if (of > told) {
     out.append("  and ").append(grouped(of - told)).append(" more ").append(who).append("s\n");

@@ -145,7 +145,9 @@ void add_control(CLI::App& app, settings& s) {
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->envname("OMBT_CONTROL");
-  app.add_option("--hosts", s.hosts, "direct control of the agents of these hosts (port 5700)")
+  app.add_option("--hosts", s.hosts,
+                 "direct control of the agents of these hosts (port 5700); the "
+                 "variable counts where no other place is named")
       ->type_name("HOST[:PORT],…")
       ->envname("OMBT_HOSTS");
   app.add_option("--hosts-file", s.hosts_file,
@@ -518,10 +520,15 @@ int main(int argc, char** argv) {
   given.task = chosen->get_name();
   if (agent_options) return print_agent_options(given);
   // In the environment it is for everything that is started from there.
-  const bool url = std::any_of(argv + 1, argv + argc, [](std::string_view one) {
-    return one == "--url" || one.starts_with("--url=");
-  });
-  if (url && given.task == ombt::controller::assign_task) {
+  const auto has_option = [&](std::string_view option) {
+    return std::any_of(argv + 1, argv + argc, [option](std::string_view one) {
+      return one.starts_with(option) && (one.size() == option.size() || one[option.size()] == '=');
+    });
+  };
+  if (!has_option("--hosts") && (has_option("--control") || has_option("--hosts-file"))) {
+    given.hosts.clear();
+  }
+  if (has_option("--url") && given.task == ombt::controller::assign_task) {
     return ombt::tools::refuse_command_line(app, "--url: assign takes the agents' bus as --bus");
   }
   return run(app, *chosen, given, agents);

@@ -140,6 +140,8 @@ struct outcome {
   /// In what the run fell short: agents that vanished, messages that failed, are not accounted for
   /// or are too many.
   std::vector<std::string> problems;
+  /// What is to be known, though the run has what was expected of it.
+  std::vector<std::string> notes;
   /// What was not taken, and why not a problem: results of other runs, twice the same, …
   std::uint64_t foreign_results = 0;
   std::uint64_t repeated_results = 0;  ///< that came again, as the answer to the first was lost
@@ -151,6 +153,8 @@ struct outcome {
 
   /// Those that are reached by direct control.
   std::vector<process_record> processes;
+  /// Of those, such as had agents for the test and went before it, where nothing was expected.
+  std::size_t processes_gone_before = 0;
   run_start start;
 
   /// What the agents' threads say of themselves.

@@ -351,6 +351,7 @@ int run_controller(const checked_settings& checked) {
   for (const std::string& problem : found.problems) {
     if (!shown) say_error(given.program, problem);
   }
+  for (const std::string& note : found.notes) say_error(given.program, note);
   if (given.strict) {
     for (const std::string& reason : judge(found.audits, checked.what.audit).reasons) {
       if (!shown) say_error(given.program, reason);

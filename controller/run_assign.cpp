@@ -128,7 +128,8 @@ int run_assign(const checked_settings& checked) {
   if (!found.problems.empty() && found.failure.empty()) {
     say_error(given.program, std::to_string(done) + " of " +
                                  std::to_string(found.processes.size()) +
-                                 " processes have their new roles; status says who has which");
+                                 " processes have their new roles, the others those that they had; "
+                                 "status says who has which");
   }
   const bool all =
       found.failure.empty() && std::all_of(found.processes.begin(), found.processes.end(),

@@ -168,6 +168,8 @@ class session {
   void on_gone(process_number which, std::string_view why, time_point now);
   /// A process that the session does not have, though it is there; one line.
   void on_left_out(std::string_view what) { outcome_.problems.emplace_back(what); }
+  /// What is no shortfall, one line.
+  void on_note(std::string_view what) { outcome_.notes.emplace_back(what); }
   /// Its agents were told to begin.
   void on_started(const wire::control::started_notice& started);
   /// A request that could not be read.
@@ -309,15 +311,13 @@ class session {
   std::string missing_kinds(time_point now) const;
   /// Where agents of a kind and topic would have answered.
   std::string place_in_words(wire::control::agent_kind kind, std::size_t topic) const;
-  /// "; agents are there on topic a, b": of a kind that the test needs; empty: none.
-  std::string other_topics_in_words() const;
-  /// Whether a process has agents of a kind that the test needs; and in a topic of it.
-  bool has_kind_for_it(const wire::control::process_hello& told) const;
+  /// Whether a process has agents of a kind and topic that the test needs.
   bool has_agents_for_it(const wire::control::process_hello& told) const;
   /// "; process 71 of host n1 is gone; so are 2 more processes"; empty: none.
   std::string gone_in_words() const;
-  /// "2 RPC servers of topic topic-1, …": where none of them may take part; empty: nowhere.
-  std::string topics_without_servers() const;
+  /// Where none of a topic's servers may take part: "none of 2 RPC servers of topic topic-1, …",
+  /// and why. Empty: nowhere.
+  std::string no_servers() const;
   /// Messages that arrive in each topic of those that the clients count so, if none is lost.
   std::vector<std::uint64_t> copies(std::uint64_t wire::control::results::*count) const;
   /// Messages that succeeded (or failed: of those nobody knows) and that the servers of their topic
@@ -402,8 +402,9 @@ class session {
   std::vector<std::vector<std::uint32_t>> agents_of_;
   std::vector<std::string> gone_;
   std::vector<process_number> gone_before_;  ///< those that went before the run
-  std::vector<std::string> refused_;         ///< why its results are, last
-  std::vector<std::uint64_t> last_batch_;    ///< number of the last one taken, 0: none
+  /// Why results of a process's agents of a kind are, last.
+  std::map<std::pair<process_number, wire::control::agent_kind>, std::string> refused_;
+  std::vector<std::uint64_t> last_batch_;  ///< number of the last one taken, 0: none
   wire::control::agents_by_kind answered_{};
   outcome outcome_;
   topic_ledgers ledger_;

@@ -75,6 +75,8 @@ class session_carrier {
   virtual void close(std::function<void()> done) = 0;
   /// Why it has no contact now; empty: it has, or has not failed yet.
   virtual std::string lost_contact() const = 0;
+  /// What was named and never answered, though it was waited for; empty: nothing.
+  virtual std::string never_reached() const { return {}; }
   /// The last that was said of its connections; empty: nothing.
   virtual std::string last_error() const = 0;
 };

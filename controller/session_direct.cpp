@@ -48,7 +48,9 @@ void session::on_gone(process_number which, std::string_view why, time_point now
   if (finished() || which == over_the_bus) return;
   if (gone_.size() <= which) gone_.resize(which + 1);
   gone_[which] = why;
-  if (phase_ <= phase::roll_call) gone_before_.push_back(which);
+  // Who goes while others are waited for is not missed.
+  const bool waits = phase_ < phase::roll_call && plan_.wait;
+  if (phase_ <= phase::roll_call && !waits) gone_before_.push_back(which);
   if (which >= agents_of_.size()) return;
   for (const std::uint32_t agent : std::exchange(agents_of_[which], {})) lose(agent);
   go_on(now);
@@ -95,14 +97,11 @@ void session::lose(std::size_t number) {
   receiver_gone_ = receiver_gone_ || !before;
 }
 
-bool session::has_kind_for_it(const wire::control::process_hello& told) const {
-  return std::any_of(agent_kinds.begin(), agent_kinds.end(), [&](agent_kind kind) {
+bool session::has_agents_for_it(const wire::control::process_hello& told) const {
+  const bool of_kind = std::any_of(agent_kinds.begin(), agent_kinds.end(), [&](agent_kind kind) {
     return plan_.needs(kind) && told.agents[static_cast<std::size_t>(kind)] > 0;
   });
-}
-
-bool session::has_agents_for_it(const wire::control::process_hello& told) const {
-  if (!has_kind_for_it(told)) return false;
+  if (!of_kind) return false;
   for (std::size_t topic = 0; topic < plan_.topic_count(); ++topic) {
     if (std::count(told.topics.begin(), told.topics.end(), plan_.direct_topic(topic)) > 0)
       return true;
@@ -110,13 +109,16 @@ bool session::has_agents_for_it(const wire::control::process_hello& told) const 
   return false;
 }
 
-/// Nobody waited for agents that went before the run, but it was to have them.
+/// Nobody waited for agents that went before the run, but it was to have them, unless those that
+/// were expected are there.
 void session::tell_gone_before() {
+  if (!plan_.expect.empty()) return;
   const auto no_part = [this](process_number which) {
     const std::uint32_t at = which < process_at_.size() ? process_at_[which] : 0;
     return at == 0 || !has_agents_for_it(outcome_.processes[at - 1].told);
   };
   std::erase_if(gone_before_, no_part);
+  outcome_.processes_gone_before = gone_before_.size();
   if (gone_before_.empty()) return;
   outcome_.problems.push_back(gone_text(gone_[gone_before_[0]], gone_before_.size() - 1) +
                               ": the run was without " +
@@ -148,9 +150,10 @@ bool session::adopt(std::size_t agent, process_number process, bool pong) {
 }
 
 std::string session::why_missing(std::size_t agent, const std::string& otherwise) const {
-  const process_number of = outcome_.agents[agent].process;
-  if (states_[agent].gone) return ": " + gone_[of];
-  return of < refused_.size() && !refused_[of].empty() ? ": " + refused_[of] : otherwise;
+  const agent_record& record = outcome_.agents[agent];
+  if (states_[agent].gone) return ": " + gone_[record.process];
+  const auto refused = refused_.find({record.process, record.kind});
+  return refused != refused_.end() ? ": " + refused->second : otherwise;
 }
 
 void session::on_started(const wire::control::started_notice& started) {

@@ -59,8 +59,7 @@ void session::refuse(agent_kind kind, std::string_view why, time_point now, std:
   if (!test || from >= agents_of_.size()) return;
   const bool client = kind == wire::control::client_kind(*test);
   if (!takes_now(client, kind == wire::control::server_kind(*test), run_id())) return;
-  if (refused_.size() <= from) refused_.resize(from + 1);
-  refused_[from] = why;
+  refused_[{from, kind}] = why;
   for (const std::uint32_t number : agents_of_[from]) {
     agent_record& agent = outcome_.agents[number];
     agent_state& state = states_[number];

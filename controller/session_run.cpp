@@ -116,17 +116,7 @@ void session::forget_warm_up(time_point now) {
 }
 
 void session::start_run(time_point now) {
-  const auto test = *test_of(plan_.what);
-  const agent_kind servers = wire::control::server_kind(test);
-  for (std::size_t i = 0; i < states_.size(); ++i) {
-    const agent_record& agent = outcome_.agents[i];
-    if (agent.kind != servers || states_[i].excluded) continue;
-    if (agent.answered_roll_call) ledger_.of(agent.topic).expect_receiver(i);
-  }
-  if (const std::string without = topics_without_servers(); !without.empty()) {
-    return fail("none of " + without + " answered get_server_results within " +
-                seconds_text(plan_.timeout));
-  }
+  if (const std::string without = no_servers(); !without.empty()) return fail(without);
   if (plan_.direct) return prepare_run(now);
   begin_run(now);
 }
@@ -156,6 +146,13 @@ void session::prepare_run(time_point now) {
 
 void session::begin_run(time_point now) {
   const auto test = *test_of(plan_.what);
+  // Some may have gone while it was prepared.
+  if (const std::string without = no_servers(); !without.empty()) return fail(without);
+  for (std::size_t i = 0; i < states_.size(); ++i) {
+    const agent_record& agent = outcome_.agents[i];
+    if (agent.kind != wire::control::server_kind(test) || states_[i].excluded) continue;
+    if (agent.answered_roll_call) ledger_.of(agent.topic).expect_receiver(i);
+  }
   // All are told in time, if that takes as long as to prepare them did.
   const duration lead =
       plan_.direct ? std::clamp<duration>((now - phase_began_) * 3 / 2, least_lead, most_lead)

@@ -86,6 +86,8 @@ void session_runner::close() {
   last_error_ = last_error();
   if (timer_ != 0) loop_.cancel_timer(std::exchange(timer_, 0));
   for (const auto& carrier : carriers_) {
+    const std::string at = carrier->never_reached();
+    if (!at.empty() && machine_.result().failure.empty()) machine_.on_note(at);
     carrier->close([this] {
       if (--open_ == 0 && closed_) closed_();
     });

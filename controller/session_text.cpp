@@ -36,6 +36,41 @@ duration from_seconds(double seconds) {
   return std::chrono::round<duration>(std::chrono::duration<double>(seconds));
 }
 
+std::string list_text(const std::vector<std::string>& parts, std::string_view between) {
+  constexpr std::size_t most_told = 5;
+  std::string out;
+  for (std::size_t i = 0; i < std::min(parts.size(), most_told); ++i) {
+    if (i > 0) out += between;
+    out += parts[i];
+  }
+  if (parts.size() <= most_told) return out;
+  return out + std::string{between} + "and " + std::to_string(parts.size() - most_told) + " more";
+}
+
+std::string other_topics_text(const plan& what, const std::vector<process_record>& processes,
+                              const std::set<agent_kind>& kinds) {
+  std::set<std::string> topics;
+  bool unique = false;
+  for (const process_record& one : processes) {
+    const bool has = std::any_of(kinds.begin(), kinds.end(), [&](agent_kind kind) {
+      return one.told.agents[static_cast<std::size_t>(kind)] > 0;
+    });
+    if (!has) continue;
+    for (const std::string& topic : one.told.topics) {
+      if (topic == wire::control::unique_topic) {
+        unique = true;
+      } else {
+        topics.insert(topic);
+      }
+    }
+  }
+  for (std::size_t i = 0; i < what.topic_count(); ++i) topics.erase(what.topic_at(i));
+  std::string out;
+  if (!what.unique && unique) out = "; agents are there that were started with --unique";
+  if (topics.empty()) return out;
+  return out + "; agents are there on topic " + list_text({topics.begin(), topics.end()}, ", ");
+}
+
 std::string seconds_text(duration d) {
   const double seconds = std::chrono::duration<double>(d).count();
   std::string out;

@@ -16,19 +16,6 @@ using wire::control::words;
 
 namespace {
 
-/// Topics, or what is missing in them, that are told one by one.
-constexpr std::size_t most_told = 5;
-
-std::string told(const std::vector<std::string>& parts, std::string_view between) {
-  std::string out;
-  for (std::size_t i = 0; i < std::min(parts.size(), most_told); ++i) {
-    if (i > 0) out += between;
-    out += parts[i];
-  }
-  if (parts.size() <= most_told) return out;
-  return out + std::string{between} + "and " + std::to_string(parts.size() - most_told) + " more";
-}
-
 std::uint64_t above(std::uint64_t a, std::uint64_t b) { return a > b ? a - b : 0; }
 
 }  // namespace
@@ -65,10 +52,12 @@ std::string session::place_in_words(agent_kind kind, std::size_t topic) const {
 std::string session::missing_kinds(time_point now) const {
   const auto test = *test_of(plan_.what);
   std::vector<std::string> missing;
+  std::set<agent_kind> kinds;
   for (std::size_t topic = 0; topic < plan_.topic_count(); ++topic) {
     for (const agent_kind kind :
          {wire::control::client_kind(test), wire::control::server_kind(test)}) {
       if (outcome_.topics[topic].count(kind) > 0) continue;
+      kinds.insert(kind);
       const bool client = kind == wire::control::client_kind(test);
       missing.push_back("No " + std::string{wire_name(kind)} + (client ? " clients" : " servers") +
                         " visible: no " + std::string{words(kind)} + " answered on topic " +
@@ -76,7 +65,7 @@ std::string session::missing_kinds(time_point now) const {
                         (plan_.over_bus ? " within " + seconds_text(waited(now)) : ""));
     }
   }
-  std::string out = told(missing, "; ");
+  std::string out = list_text(missing, "; ");
   std::uint64_t standby = 0;
   for (const process_record& one : outcome_.processes) standby += one.told.standby;
   if (!out.empty() && standby > 0) {
@@ -84,19 +73,8 @@ std::string session::missing_kinds(time_point now) const {
            (standby == 1 ? " is there: assign gives it a role"
                          : " are there: assign gives them roles");
   }
-  return out.empty() ? out : out + other_topics_in_words() + gone_in_words();
-}
-
-std::string session::other_topics_in_words() const {
-  std::set<std::string> others;
-  for (const process_record& one : outcome_.processes) {
-    if (has_kind_for_it(one.told)) others.insert(one.told.topics.begin(), one.told.topics.end());
-  }
-  for (std::size_t i = 0; i < plan_.topic_count(); ++i) {
-    others.erase(std::string{plan_.direct_topic(i)});
-  }
-  if (others.empty()) return {};
-  return "; agents are there on topic " + told({others.begin(), others.end()}, ", ");
+  if (out.empty()) return {};
+  return out + other_topics_text(plan_, outcome_.processes, kinds) + gone_in_words();
 }
 
 std::string session::gone_in_words() const {
@@ -107,12 +85,15 @@ std::string session::gone_in_words() const {
   return "; " + gone_text(*first, static_cast<std::uint64_t>(others));
 }
 
-std::string session::topics_without_servers() const {
+std::string session::no_servers() const {
   const agent_kind servers = wire::control::server_kind(*test_of(plan_.what));
   std::vector<bool> any(plan_.topic_count());
+  bool silent = false;  // one that is excluded, but not gone
   for (std::size_t i = 0; i < states_.size(); ++i) {
     const agent_record& agent = outcome_.agents[i];
-    if (agent.kind == servers && !states_[i].excluded && !agent.left) any[agent.topic] = true;
+    if (agent.kind != servers || agent.left) continue;
+    if (!states_[i].excluded) any[agent.topic] = true;
+    silent = silent || (states_[i].excluded && !states_[i].gone);
   }
   std::vector<std::string> without;
   for (std::size_t topic = 0; topic < any.size(); ++topic) {
@@ -121,7 +102,11 @@ std::string session::topics_without_servers() const {
                       std::string{words(servers)} + "s" +
                       (plan_.topics.empty() ? "" : " of topic " + plan_.topics[topic]));
   }
-  return told(without, ", ");
+  if (without.empty()) return {};
+  return "none of " + list_text(without, ", ") +
+         (silent ? " answered get_server_results within " + seconds_text(plan_.timeout)
+                 : " is there any more") +
+         gone_in_words();
 }
 
 std::vector<std::uint64_t> session::copies(std::uint64_t wire::control::results::*count) const {
@@ -190,7 +175,7 @@ bool session::tell_unaccounted() {
       std::to_string(sum) + " of " + std::to_string(outcome_.expected) +
       " messages are not accounted for by the receivers" +
       (receiver_gone_ ? " that answered" : " within " + seconds_text(plan_.timeout)) +
-      (parts.empty() ? "" : ": " + told(parts, ", ")));
+      (parts.empty() ? "" : ": " + list_text(parts, ", ")));
   return true;
 }
 

@@ -355,7 +355,11 @@ std::string status_report(const plan& what, const outcome& found, bool names) {
   out +=
       count_text(total, "agent") + " on " +
       wire::control::topics_in_words(what.topics.empty() ? std::vector{what.topic} : what.topics);
-  out += what.unique ? " (unique)\n" : "\n";
+  if (what.unique) out += " (unique)";
+  if (total == 0) {
+    out += other_topics_text(what, found.processes, {agent_kinds.begin(), agent_kinds.end()});
+  }
+  out += '\n';
   for (const agent_kind kind : agent_kinds) {
     // By host, then process id; on the bus, names chosen by hand tell neither and come last.
     std::map<std::tuple<bool, std::string, std::int64_t>, process> processes;

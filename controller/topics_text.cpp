@@ -39,7 +39,8 @@ std::optional<double> percentile_ms(const topic_side& s, double percentile) {
   return percentile_ms(s.latency, percentile);
 }
 
-std::uint64_t lost_of(const topic_figures& topic) noexcept {
+std::uint64_t lost_of(task what, const topic_figures& topic) noexcept {
+  if (what == task::rpc_call) return topic.ledger.lost;
   const std::uint64_t had = std::min(topic.received(), topic.expected);
   return std::max({topic.ledger.lost, topic.expected - had, topic.unaccounted});
 }
@@ -49,7 +50,7 @@ void append_topics_text(std::string& out, const plan& what, const outcome& found
   std::iota(order.begin(), order.end(), std::size_t{0});
   if (order.size() > topic_lines) {
     const auto wrong = [&](std::size_t i) {
-      return lost_of(found.topics[i]) + found.topics[i].clients.results.msgs_fail;
+      return lost_of(what.what, found.topics[i]) + found.topics[i].clients.results.msgs_fail;
     };
     std::stable_sort(order.begin(), order.end(),
                      [&](std::size_t a, std::size_t b) { return wrong(a) > wrong(b); });
@@ -64,7 +65,7 @@ void append_topics_text(std::string& out, const plan& what, const outcome& found
     append_format(out, "  %-*s %9llu %9llu %9llu", static_cast<int>(width), what.topics[i].c_str(),
                   static_cast<ull>(messages_of_topic(topic)),
                   static_cast<ull>(topic.clients.results.msgs_fail),
-                  static_cast<ull>(lost_of(topic)));
+                  static_cast<ull>(lost_of(what.what, topic)));
     append_cell(out, topic.clients.results.throughput(), "%.1f");
     append_cell(out, percentile_ms(topic.clients, 50), "%.3f");
     append_cell(out, percentile_ms(topic.clients, 99), "%.3f");

@@ -18,7 +18,7 @@ inline constexpr std::size_t topic_lines = 20;
 /// samples, or there are too few of them.
 std::optional<double> percentile_ms(const topic_side& s, double percentile);
 /// Messages of a topic that are lost by the ledger, or not accounted for by number.
-std::uint64_t lost_of(const topic_figures& topic) noexcept;
+std::uint64_t lost_of(task what, const topic_figures& topic) noexcept;
 
 /// A line a topic with its messages, throughput and latency at the clients; where there are more
 /// than topic_lines, those with most messages lost or failed come first.

@@ -32,6 +32,11 @@ std::string runtime_folder();
 /// The local socket that belongs to a TCP port: <runtime_folder>/<port>.sock.
 std::string local_socket_of(std::uint16_t port);
 
+/// Of a local socket's port: no agents' process has ever owned it, or none does now, or one does,
+/// and is about to listen if it does not yet. For who finds nobody there.
+enum class port_use : std::uint8_t { never, free, owned };
+port_use port_use_of(const std::string& local_socket);
+
 class shared_port {
  public:
   /// Connections that have not proven who they are, at most, each for 5 s. Further ones wait in the

@@ -30,6 +30,14 @@ bool port_lock::take() {
   return false;
 }
 
+port_use port_lock::use() const {
+  const int there = ::open(file_.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  if (there < 0) return port_use::never;
+  const bool owned = ::flock(there, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  ::close(there);
+  return owned ? port_use::owned : port_use::free;
+}
+
 void port_lock::open() {
   const auto refuse = [this](const std::string& why) {
     release();

@@ -3,6 +3,8 @@
 // Who owns a port: a file's lock (flock), which the kernel frees when its process ends, however
 // that ends. The file stays. One thread.
 
+#include "drivers/shared_port.hpp"
+
 #include <string>
 
 namespace ombt::drivers::direct {
@@ -17,6 +19,8 @@ class port_lock {
   /// Whether it is ours now; does not wait. Throws configuration_error where the file cannot be
   /// made, is none, or is another user's, who could keep the lock.
   bool take();
+  /// What others have of it now; takes it for a moment, which may cost another a try.
+  port_use use() const;
   void release();
   const std::string& file() const noexcept { return file_; }
 

@@ -27,7 +27,7 @@ port_owner::port_owner(io::context& on, const shared_port::settings& what,
 
 port_owner::~port_owner() { close(); }
 
-std::uint16_t port_owner::listen() {
+std::uint16_t port_owner::listen(bool takes_over) {
   const auto arrives = [weak = weak_from_this()](bool local) {
     return [weak, local](std::unique_ptr<io::stream> from, std::string peer) {
       if (const auto self = weak.lock()) self->arrive(std::move(from), std::move(peer), local);
@@ -41,6 +41,10 @@ std::uint16_t port_owner::listen() {
   ::unlink(settings_.socket.c_str());
   local_->listen_local(settings_.socket, arrives(true));
   listens_ = true;
+  if (takes_over) {
+    waits_until_ = steady_clock::now() + takeover_limit;
+    wait_for_others();
+  }
   return port;
 }
 
@@ -109,6 +113,7 @@ void port_owner::enrol(std::unique_ptr<io::stream> from, const std::string& proc
   });
   if (!link->start(control::route_to(process))) return;
   members_.emplace(process, link);
+  wait_for_others();
   changed();
 }
 
@@ -118,6 +123,7 @@ void port_owner::watch(std::unique_ptr<channel> by) {
   by->set_handler(*this);
   channel& whom = *by;
   watchers_.emplace(&whom, std::move(by));
+  if (steady_clock::now() < all_there_) return changed();
   tell(whom);
 }
 
@@ -131,14 +137,20 @@ void port_owner::tell(channel& whom) {
   whom.send(notice);
 }
 
+void port_owner::wait_for_others() {
+  const time_point now = steady_clock::now();
+  if (now < waits_until_) all_there_ = std::min(now + quiet_gap, waits_until_);
+}
+
 void port_owner::changed() {
   if (watchers_.empty() || notice_timer_ != 0) return;
-  const time_point when = std::max(steady_clock::now(), told_ + notice_gap);
+  const time_point when = std::max({steady_clock::now(), told_ + notice_gap, all_there_});
   notice_timer_ = context_.start_timer(when, *this, 0);
 }
 
 void port_owner::on_timer(std::uint64_t) {
   notice_timer_ = 0;
+  if (steady_clock::now() < all_there_) return changed();
   told_ = steady_clock::now();
   for (const auto& one : watchers_) tell(*one.second);
 }

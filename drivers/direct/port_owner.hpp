@@ -11,7 +11,8 @@
 //                  it registers (local)               named, told of
 //                  no route, 5 s, no such process     closed
 // a process's      it ends                            told of
-// a controller's   processes came or went             told, at most every 100 ms
+// a controller's   processes came or went             told, at most every 100 ms; after a takeover
+//                                                     once none has come for 150 ms, 1 s at most
 
 #include "drivers/channel.hpp"
 #include "drivers/direct/arrival.hpp"
@@ -32,6 +33,10 @@ class port_owner final : public std::enable_shared_from_this<port_owner>,
                          private timer_target {
  public:
   static constexpr duration notice_gap = std::chrono::milliseconds(100);
+  /// After a takeover: how long no process may have come, before those that there are seem to be
+  /// all; they try again within 60 ms (jitter.hpp). And how long that may take in all.
+  static constexpr duration quiet_gap = std::chrono::milliseconds(150);
+  static constexpr duration takeover_limit = std::chrono::seconds(1);
 
   port_owner(io::context& on, const shared_port::settings& what,
              std::shared_ptr<reception> received, reception::handler taken);
@@ -40,8 +45,9 @@ class port_owner final : public std::enable_shared_from_this<port_owner>,
   port_owner& operator=(const port_owner&) = delete;
 
   /// First at TCP, then at the local socket, whose path is freed. Returns TCP's port, or 0. Throws
-  /// io::listen_error, and is then to be closed.
-  std::uint16_t listen();
+  /// io::listen_error, and is then to be closed. takes_over: another has owned it, whose processes
+  /// are about to come.
+  std::uint16_t listen(bool takes_over);
   /// There is room among the reception's pending peers.
   void resume();
   /// Ends it all, frees the path.
@@ -60,6 +66,7 @@ class port_owner final : public std::enable_shared_from_this<port_owner>,
   void watch(std::unique_ptr<channel> by);
   void tell(channel& whom);
   void changed();
+  void wait_for_others();
 
   void on_open(channel&) override {}
   void on_frame(channel&, std::string_view) override {}
@@ -78,6 +85,9 @@ class port_owner final : public std::enable_shared_from_this<port_owner>,
   std::map<std::string, std::shared_ptr<member_link>> members_;
   std::unordered_map<channel*, std::unique_ptr<channel>> watchers_;
   time_point told_{};  ///< when watchers were told
+  // After a takeover: when all are there, as far as it seems, and at the latest.
+  time_point all_there_{};
+  time_point waits_until_{};
   loop::timer_id notice_timer_ = 0;
 };
 

@@ -29,6 +29,8 @@ constexpr auto patience = std::chrono::seconds(30);
 /// How long a port may still be taken that was ours a moment ago.
 constexpr auto port_patience = std::chrono::seconds(2);
 
+std::string lock_of(const std::string& socket) { return socket + ".lock"; }
+
 }  // namespace
 
 std::string runtime_folder() {
@@ -65,6 +67,10 @@ std::string local_socket_of(std::uint16_t port) {
   return socket;
 }
 
+port_use port_use_of(const std::string& local_socket) {
+  return direct::port_lock(lock_of(local_socket)).use();
+}
+
 struct shared_port::state final : std::enable_shared_from_this<state>, private timer_target {
   enum class phase { joining, member, owner, failed, left };
 
@@ -72,7 +78,7 @@ struct shared_port::state final : std::enable_shared_from_this<state>, private t
       : context(on.context()),
         what(std::move(its)),
         told(std::move(its_told)),
-        lock(what.socket + ".lock") {}
+        lock(lock_of(what.socket)) {}
   ~state() { leave(); }
 
   void start() {
@@ -119,7 +125,7 @@ struct shared_port::state final : std::enable_shared_from_this<state>, private t
     const bool was_ours = was_member || ::access(what.socket.c_str(), F_OK) == 0;
     std::uint16_t port = 0;
     try {
-      port = made->listen();
+      port = made->listen(was_ours);
     } catch (const io::listen_error& e) {
       made->close();
       if (e.code != io::asio::error::address_in_use) throw;

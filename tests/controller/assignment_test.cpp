@@ -144,7 +144,7 @@ TEST_CASE_METHOD(assignment_fixture, "no standby agents at all are told as that"
 TEST_CASE_METHOD(assignment_fixture, "a host that is down ends it before anything is asked") {
   fake_process& a = standby("h1", 20);
   agents.host("h2").down = "connection refused";
-  CHECK(run().failure == "h2:5700: connection refused");
+  CHECK(run().failure == "no contact with agents: h2:5700: connection refused");
   CHECK(a.times("hold") == 0);
 }
 

@@ -156,6 +156,32 @@ TEST_CASE("with expectations a host that is down is tried until they are met") {
     f.agents.add("h1", 2, 0);
     const auto found = f.run(p);
     REQUIRE(found.ok());
+    REQUIRE(found.notes.size() == 1);
+    CHECK(found.notes[0] == "no contact with the agents at h2:5700: Connection refused");
+  }
+}
+
+TEST_CASE("a process that comes while others are being held is held with them") {
+  direct_fixture f;
+  auto& one = f.agents.add("h1", 1, 1);
+  one.takes["hold"] = 300ms;
+  fake_process* newcomer = nullptr;
+  f.agents.after(100ms, [&] { newcomer = &f.agents.add("h1", 2, 0); });
+  plan p = direct_plan(task::rpc_call);
+  SECTION("and takes part") {
+    const auto found = f.run(p);
+    INFO(found.failure);
+    REQUIRE(found.ok());
+    CHECK(found.count(agent_kind::rpc_client) == 3);
+    CHECK(newcomer->times("hold") == 1);
+  }
+  SECTION("or not held at all, where another has one of them") {
+    tests::fake_connection other;
+    f.agents.after(200ms, [&] { one.held = &other; });
+    const auto found = f.run(p);
+    CHECK(has(found.failure, "holds"));
+    f.loop.run_for(50ms);
+    CHECK(newcomer->times("release") == 1);
   }
 }
 

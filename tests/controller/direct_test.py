@@ -115,6 +115,22 @@ class Direct(DirectCase):
         self.assertEqual((done.returncode, done.stdout), (0, "2 agents told to leave\n"), done.stderr)
         self.assertEqual([one.process.wait(PATIENCE) for one in agents], [0, 0])
 
+    def test_who_comes_as_the_port_changes_hands_finds_all(self):
+        """At once, over the socket and over TCP."""
+        for place, end in ((self.unix, signal.SIGKILL), (self.unix, signal.SIGTERM),
+                           (self.tcp, signal.SIGKILL)):
+            with self.subTest(place=place, end=end):
+                owner = self.agents("--listener", 1)
+                others = [self.agents("--rpc-client", 2) for _ in range(6)]
+                others.append(self.agents("--rpc-server", 1))
+                owner.process.send_signal(end)
+                _, report = self.run_json("rpc-call", "--calls", 5, "--control", place)
+                self.check_sums(report, 12, 1, 5)
+                for one in others:
+                    one.process.terminate()
+                for one in others:
+                    one.process.wait(PATIENCE)
+
     def test_the_owner_of_the_port_is_killed_in_a_run(self):
         owner = self.agents("--listener", 1, "--rpc-client", 1)
         self.agents("--rpc-client", 2)
@@ -238,6 +254,19 @@ class Direct(DirectCase):
         self.check_sums(report, 1, 1, 1)
         _, report = self.run_json("rpc-call", "--hosts", "127.0.0.1:%d" % self.port)
         self.check_sums(report, 1, 1, 1)
+        # What is named counts, instead of hosts of the environment.
+        nowhere = {"OMBT_HOSTS": "127.0.0.1:%d" % nobody}
+        for named in (("--control", self.tcp), ("--hosts-file", hosts)):
+            _, report = self.run_json("status", *named, env=nowhere)
+            self.assertEqual(report["agent_counts"]["RPCClient"], 1)
+        # A host that never answers is told, though the others have what is expected.
+        done, report = self.run_json("rpc-call", "--expect", 2, "--hosts",
+                                     "127.0.0.1:%d,127.0.0.1:%d" % (self.port, nobody))
+        self.assertIn("no contact with the agents at 127.0.0.1:%d: " % nobody, done.stderr)
+        self.assertEqual(len(report["notes"]), 1)
+        done = controller("status", "--topic", "another", "--control", self.tcp)
+        self.assertEqual(done.stdout.splitlines()[0],
+                         "0 agents on topic another; agents are there on topic " + self.topic)
         for option, value, says in (("--control", "carrier-pigeon", "--control"),
                                     ("--hosts", "a,,b", "--hosts"),
                                     ("--hosts-file", "/nowhere/at/all", "--hosts-file"),

@@ -208,6 +208,13 @@ void fake_agents::heard(const std::shared_ptr<fake_connection>& on, const std::s
     }
     return deliver(on, text);
   }
+  if (const auto takes = of->takes.find(method); takes != of->takes.end()) {
+    const drivers::duration time = takes->second;
+    of->takes.erase(takes);
+    of->heard.pop_back();
+    of->frames.pop_back();
+    return after(time, [this, on, frame] { heard(on, frame); });
+  }
   do_as_told(*of, on, command);
 }
 

@@ -46,9 +46,10 @@ struct fake_process {
   std::uint64_t messages = 10;    ///< that each client says it has sent
   std::set<std::string> silent;   ///< methods that it does not answer
   std::set<std::string> dies_of;  ///< methods at which it ends
-  std::map<std::string, std::string> errors;   ///< by method
-  std::map<std::string, std::string> answers;  ///< by method: a frame in place of the answer
-  std::map<std::string, std::string> says;     ///< by method: a frame before the answer
+  std::map<std::string, drivers::duration> takes;  ///< by method: before it is done
+  std::map<std::string, std::string> errors;       ///< by method
+  std::map<std::string, std::string> answers;      ///< by method: a frame in place of the answer
+  std::map<std::string, std::string> says;         ///< by method: a frame before the answer
 
   bool up = true;
   int refuse = 0;  ///< so many connections are closed before they are open

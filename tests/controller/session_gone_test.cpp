@@ -68,13 +68,40 @@ TEST_CASE("direct: servers that go in the reset take no part") {
         std::vector<std::string>{"RPC server s1 did not answer: process 3 is gone"});
 }
 
-TEST_CASE("direct: all servers gone in the reset, there is no run") {
+TEST_CASE("direct: all servers gone before the run, there is none") {
   direct_script s;
-  s.to_reset();
-  s.lose(3);
-  s.lose(4);
+  SECTION("in the reset") {
+    s.to_reset();
+    s.lose(3);
+    s.lose(4);
+  }
+  SECTION("while it is prepared") {
+    const action prepare = s.to_prepare();
+    s.lose(3);
+    s.lose(4);
+    s.complete(prepare);
+  }
   CHECK(s.machine.finished());
-  CHECK(has(s.found().failure, "none of 2 RPC servers"));
+  CHECK(s.found().failure ==
+        "none of 2 RPC servers is there any more; process 3 is gone; so is 1 more process");
+}
+
+TEST_CASE("direct: a server that goes while a fanout is prepared is not expected to have it") {
+  direct_script s{plan_of_processes(task::rpc_fanout)};
+  const action prepare = s.to_prepare();
+  s.lose(3);
+  s.complete(prepare);
+  s.complete(s.expect_order(order::start, 1)[0]);
+  for (const auto& [name, from] : {std::pair{"c1", 1U}, {"c2", 2U}})
+    s.result_from(client, name, from, 10);
+  s.pass(1s);
+  s.expect(method::get_server_results, 1);
+  s.result_from(server, "s2", 4, 20);
+  REQUIRE(s.machine.finished());
+  CHECK(s.found().expected == 20);
+  CHECK(s.found().ledger->receivers == 0);  // s2 has no ledger
+  CHECK(s.found().problems ==
+        std::vector<std::string>{"RPC server s1 did not answer: process 3 is gone"});
 }
 
 TEST_CASE("direct: clients that go before the run, or in it, are missing at once") {
@@ -214,6 +241,7 @@ TEST_CASE("direct: who is not there on a topic may be on another") {
   s.tell_of(2, 72, server, "b");
   s.tell_of(3, 73, server, "a");
   s.tell_of(4, 74, agent_kind::listener, "c");
+  s.tell_of(5, 75, client, "d");  // of what is not missing
   const auto pings = s.to_roll_call();
   s.pong_from(client, "c1", 1);
   for (const action& a : pings) s.complete(a);
@@ -221,6 +249,37 @@ TEST_CASE("direct: who is not there on a topic may be on another") {
   REQUIRE(s.machine.finished());
   CHECK(has(s.found().failure, "no RPC server answered on topic "));
   CHECK(s.found().failure.ends_with("; agents are there on topic a, b"));
+}
+
+TEST_CASE("direct: nobody misses who goes where agents are expected, or others waited for") {
+  const bool expects = GENERATE(true, false);
+  plan p = plan_of_processes();
+  if (expects) {
+    p.expect = {{agent_kind::rpc_client, 1}};
+  } else {
+    p.wait = 60s;
+  }
+  direct_script s{p};
+  s.machine.on_listening(s.now());
+  s.expect(method::self_ready, 1);
+  s.tell_of(9, 79, client, p.topic);
+  if (!expects) s.lose(9);
+  s.complete(s.expect_order(order::hold, 1)[0]);
+  const auto pings = s.take();
+  if (expects) s.lose(9);
+  s.pong_from(client, "c1", 1);
+  s.pong_from(server, "s1", 3);
+  for (const action& a : pings) s.complete(a);
+  s.pass(0s);
+  s.expect(method::get_server_results, 1);
+  s.result_from(server, "s1", 3, 0);
+  s.complete(s.expect_order(order::prepare, 1)[0]);
+  s.complete(s.expect_order(order::start, 1)[0]);
+  s.result_from(client, "c1", 1, 10);
+  s.expect(method::get_server_results, 1);
+  s.result_from(server, "s1", 3, 10);
+  REQUIRE(s.machine.finished());
+  CHECK(s.found().ok());
 }
 
 TEST_CASE("direct: a call that was answered is not lost with its server") {

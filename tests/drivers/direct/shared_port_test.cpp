@@ -168,6 +168,19 @@ TEST_CASE("when the owner ends, another process takes the port, and connections 
   CHECK(run_until(h.on, [&] { return same(watch.processes, keys(2, 5)); }));
 }
 
+TEST_CASE("who comes as the owner has gone is told of the others once they are there") {
+  const int signal = GENERATE(SIGKILL, SIGTERM);
+  host h;
+  h.start(1);
+  REQUIRE(h.all_joined());
+  for (unsigned i = 2; i <= 8; ++i) h.start(i);
+  REQUIRE(h.all_joined());
+  h.processes.front()->kill(signal);
+  process_watch watch(h.on, h.local);
+  REQUIRE(run_until(h.on, [&] { return watch.notices > 0 && !watch.has(key_of(1)); }));
+  CHECK(same(watch.processes, keys(2, 8)));
+}
+
 TEST_CASE("a process that is killed is gone from the list at once, and its connections end") {
   host h;
   h.start(1);
