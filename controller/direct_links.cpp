@@ -85,7 +85,6 @@ class direct_links::link : protected drivers::channel_handler, protected drivers
     timer_ = 0;
     if (!busy_) return on_pause_over();
     close();
-    failed_ = errc::messaging_timeout;
     ended("no answer within " +
           std::to_string(std::chrono::duration_cast<std::chrono::seconds>(answer_limit).count()) +
           " s");
@@ -122,11 +121,11 @@ class direct_links::owner_link final : public link {
 
  private:
   std::unique_ptr<drivers::channel> connect() override {
-    if (begun_ == drivers::time_point{}) begun_ = drivers::steady_clock::now();
+    if (begun_ == time_point{}) begun_ = last_seen_ = drivers::steady_clock::now();
     return owner_.connect_(where_.at, {}, *this);
   }
 
-  void on_open(drivers::channel&) override {}
+  void on_open(drivers::channel&) override { was_open_ = true; }
 
   void on_frame(drivers::channel&, std::string_view frame) override {
     wire::json::value root;
@@ -136,7 +135,6 @@ class direct_links::owner_link final : public link {
     if (owner_.reader_.parse(frame, root) || !read_direct_message(root, message, why) ||
         message.method != "processes" || !read_process_list(message.args, list, why)) {
       close();
-      failed_ = errc::protocol_error;
       return ended("what it says of its processes cannot be read" +
                    (why.empty() ? "" : ": " + wire::oslo::printable(why)));
     }
@@ -151,30 +149,29 @@ class direct_links::owner_link final : public link {
 
   void ended(std::string why) override {
     why_ = std::move(why);
+    if (std::exchange(was_open_, false)) last_seen_ = drivers::steady_clock::now();
     if (!tried_ && changes_hands()) return pause(takeover_gap);
+    const bool local = where_.at.host.empty();
+    if (local && drivers::port_use_of(where_.at.socket) == drivers::port_use::owned) {
+      why_ += " (a process has its lock, and does not answer)";
+    }
     pause(retry_gap);
     tried();
   }
 
   /// Whether another process may be about to listen, since the last has just left or was killed.
   bool changes_hands() const {
-    if (failed_ == errc::authentication_failed || failed_ == errc::messaging_timeout ||
-        failed_ == errc::protocol_error) {
-      return false;
-    }
-    const duration gone = drivers::steady_clock::now() - begun_;
-    if (!where_.at.host.empty()) {
-      return failed_ == boost::system::errc::connection_refused && gone < takeover_patience;
-    }
-    switch (drivers::port_use_of(where_.at.socket)) {
-      case drivers::port_use::never:
-        return false;
-      case drivers::port_use::free:
-        return gone < takeover_patience;
-      case drivers::port_use::owned:
-        return gone < takeover_limit;
-    }
-    return false;
+    namespace system = boost::system::errc;
+    const bool vanished = failed_ == errc::connection_lost ||
+                          failed_ == system::connection_refused ||
+                          failed_ == system::connection_reset || failed_ == system::broken_pipe ||
+                          failed_ == system::no_such_file_or_directory;
+    const time_point now = drivers::steady_clock::now();
+    if (!vanished || now - begun_ >= takeover_limit) return false;
+    const auto use =
+        where_.at.host.empty() ? drivers::port_use_of(where_.at.socket) : drivers::port_use::free;
+    if (use == drivers::port_use::never) return false;
+    return use == drivers::port_use::owned || now - last_seen_ < takeover_patience;
   }
 
   void on_pause_over() override { owner_.wait_to_open(*this); }
@@ -190,8 +187,10 @@ class direct_links::owner_link final : public link {
   std::unordered_set<std::string> keys_;
   std::string why_;
   bool tried_ = false;
-  bool answered_ = false;  ///< it has told a list, once
-  drivers::time_point begun_{};
+  bool answered_ = false;   ///< it has told a list, once
+  time_point begun_{};      ///< when it was tried first
+  time_point last_seen_{};  ///< the end of the last that was open, if there was any
+  bool was_open_ = false;
 };
 
 class direct_links::process_link final : public link {

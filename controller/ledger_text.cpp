@@ -37,12 +37,14 @@ void append_lines(std::string& out, std::string_view who, const std::vector<ledg
   for (const ledger_line& line : lines) {
     if (told == lines_told) break;
     ++told;
-    std::string text = "  " + std::string{who} + ' ' + line.name + ": " + equation(line.counts);
+    const std::string name = "  " + std::string{who} + ' ' + line.name + ':';
+    std::string text = equation(line.counts);
     if (line.counts.extra_copies > 0) {
       text += "; extra copies " + grouped(line.counts.extra_copies);
     }
     if (!line.lost.empty()) text += "; not there: " + line.lost;
-    out += wrapped(text, "    ") + '\n';
+    const bool fits = name.size() + 1 + text.size() <= report_columns;
+    out += name + (fits ? ' ' + text : '\n' + wrapped("    " + text, "      ")) + '\n';
   }
   if (of > told) {
     out.append("  and ").append(grouped(of - told)).append(" more ").append(who).append("s\n");

@@ -525,9 +525,12 @@ int main(int argc, char** argv) {
       return one.starts_with(option) && (one.size() == option.size() || one[option.size()] == '=');
     });
   };
-  if (!has_option("--hosts") && (has_option("--control") || has_option("--hosts-file"))) {
-    given.hosts.clear();
-  }
+  // What the command line names counts alone, else the one variable before the other.
+  const bool control = has_option("--control");
+  const bool hosts = has_option("--hosts");
+  const bool named = control || hosts || has_option("--hosts-file");
+  if (named && !control) given.control.clear();
+  if (!hosts && (named || !given.control.empty())) given.hosts.clear();
   if (has_option("--url") && given.task == ombt::controller::assign_task) {
     return ombt::tools::refuse_command_line(app, "--url: assign takes the agents' bus as --bus");
   }

@@ -70,6 +70,7 @@ struct plan {
   /// From the last client's result to the first question to the servers; not for calls.
   duration delay = std::chrono::milliseconds{250};
   std::vector<expectation> expect;
+  bool others_too = false;  ///< with expect: who else answers in the quiet time takes part
   audit_limits audit;
   bool strict = false;     ///< agents beyond these limits make a run fail
   bool per_agent = false;  ///< each agent's own latency is wanted, not only the sums

@@ -271,6 +271,7 @@ outcome run_session(const checked_settings& checked, const plan& asked, session_
   // What others say is in them.
   found.failure = wire::oslo::mask_passwords(found.failure);
   for (std::string& problem : found.problems) problem = wire::oslo::mask_passwords(problem);
+  for (std::string& note : found.notes) note = wire::oslo::mask_passwords(note);
   found.bus = watched.take();
   return found;
 }
@@ -287,7 +288,7 @@ std::string text_of(const checked_settings& checked, const outcome& found) {
     case task::status:
       return status_report(checked.what, found, checked.given.verbose);
     case task::shutdown:
-      return shutdown_report(found);
+      return shutdown_report(checked.what, found);
     default:
       return test_report(checked.what, found, checked.given.bus);
   }

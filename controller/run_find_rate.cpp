@@ -46,6 +46,7 @@ int run_find_rate(const checked_settings& checked) {
   session_loop loop{checked};
   onlooker looking(checked);
   report_header of_probe;
+  bool noted = false;  // what is to be known of the agents is so of all probes
   rate_curve curve = find_rate(
       *checked.goal, checked.what,
       [&](const plan& what) {
@@ -54,6 +55,9 @@ int run_find_rate(const checked_settings& checked) {
         loop.looks.set_heading("probe " + std::to_string(looking.seen() + 1) + " at " +
                                rate_text(rate) + "/s, ");
         outcome found = run_session(checked, what, loop);
+        if (!std::exchange(noted, true)) {
+          for (const std::string& note : found.notes) say_error(given.program, note);
+        }
         finish_header(of_probe, found);
         if (asked.header.url.empty()) asked.header.url = of_probe.url;
         return found;

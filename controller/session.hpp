@@ -401,7 +401,12 @@ class session {
   std::vector<std::uint32_t> process_at_;
   std::vector<std::vector<std::uint32_t>> agents_of_;
   std::vector<std::string> gone_;
-  std::vector<process_number> gone_before_;  ///< those that went before the run
+  struct early_leaver {
+    process_number which = over_the_bus;
+    bool had_answered = false;  ///< some of its agents
+  };
+  std::vector<early_leaver> gone_before_;  ///< those that went before the run
+  bool has_waited_ = false;                ///< for agents that another controller holds
   /// Why results of a process's agents of a kind are, last.
   std::map<std::pair<process_number, wire::control::agent_kind>, std::string> refused_;
   std::vector<std::uint64_t> last_batch_;  ///< number of the last one taken, 0: none

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <set>
 #include <utility>
 
 namespace ombt::controller {
@@ -28,6 +29,7 @@ void session::on_hold_answered(error_code error, std::string_view detail, time_p
   const std::string why = detail.empty() ? bus_error_ : std::string{detail};
   if (!plan_.wait) return fail(why);
   held_by_ = why;
+  has_waited_ = true;
   // Two that wait for each other's processes must not go on asking at the same instants.
   const auto apart = std::hash<std::string>{}(run_id_ + std::to_string(next_tag_)) % 500;
   retry_at_ = now + 500ms + std::chrono::milliseconds{apart};
@@ -49,8 +51,9 @@ void session::on_gone(process_number which, std::string_view why, time_point now
   if (gone_.size() <= which) gone_.resize(which + 1);
   gone_[which] = why;
   // Who goes while others are waited for is not missed.
-  const bool waits = phase_ < phase::roll_call && plan_.wait;
-  if (phase_ <= phase::roll_call && !waits) gone_before_.push_back(which);
+  const bool waits = phase_ < phase::roll_call && has_waited_;
+  const bool answered = which < agents_of_.size() && !agents_of_[which].empty();
+  if (phase_ <= phase::roll_call && !waits) gone_before_.push_back({which, answered});
   if (which >= agents_of_.size()) return;
   for (const std::uint32_t agent : std::exchange(agents_of_[which], {})) lose(agent);
   go_on(now);
@@ -109,20 +112,26 @@ bool session::has_agents_for_it(const wire::control::process_hello& told) const 
   return false;
 }
 
-/// Nobody waited for agents that went before the run, but it was to have them, unless those that
-/// were expected are there.
+/// Nobody waited for agents that went before the run, but it was to have them; where those that
+/// were expected are there it is only to be known.
 void session::tell_gone_before() {
-  if (!plan_.expect.empty()) return;
-  const auto no_part = [this](process_number which) {
-    const std::uint32_t at = which < process_at_.size() ? process_at_[which] : 0;
+  std::set<process_number> missed;  // of those whose agents had answered
+  for (const agent_record& agent : outcome_.agents) {
+    if (agent.left) missed.insert(agent.process);
+  }
+  const auto no_part = [&](const early_leaver& one) {
+    if (one.had_answered) return !missed.contains(one.which);
+    const std::uint32_t at = one.which < process_at_.size() ? process_at_[one.which] : 0;
     return at == 0 || !has_agents_for_it(outcome_.processes[at - 1].told);
   };
   std::erase_if(gone_before_, no_part);
-  outcome_.processes_gone_before = gone_before_.size();
   if (gone_before_.empty()) return;
-  outcome_.problems.push_back(gone_text(gone_[gone_before_[0]], gone_before_.size() - 1) +
-                              ": the run was without " +
-                              (gone_before_.size() > 1 ? "their" : "its") + " agents");
+  const std::string text = gone_text(gone_[gone_before_[0].which], gone_before_.size() - 1) +
+                           ": the run was without " + (gone_before_.size() > 1 ? "their" : "its") +
+                           " agents";
+  if (!plan_.expect.empty()) return on_note(text);
+  outcome_.processes_gone_before = gone_before_.size();
+  outcome_.problems.push_back(text);
 }
 
 void session::belongs_to(std::size_t agent, process_number process) {

@@ -103,7 +103,7 @@ void session::on_pong(const wire::control::client_pong_request& pong, time_point
 void session::end_roll_call_if_met(time_point now) {
   if (ends_when_quiet_ || !expectations_met() || !needed_kinds_there()) return;
   if (!plan_.over_bus && casts_pending_ > 0) return;  // all that are there will have answered
-  if (test_of(plan_.what)) return after_roll_call(now);
+  if (test_of(plan_.what) && !plan_.others_too) return after_roll_call(now);
   // Who is there is the whole answer: an expectation that is met does not cut it short.
   ends_when_quiet_ = true;
   if (!ping_failed_) retry_at_.reset();

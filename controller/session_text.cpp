@@ -64,11 +64,14 @@ std::string other_topics_text(const plan& what, const std::vector<process_record
       }
     }
   }
+  if (what.unique) {
+    return topics.empty() ? std::string{} : "; agents are there that were started without --unique";
+  }
   for (std::size_t i = 0; i < what.topic_count(); ++i) topics.erase(what.topic_at(i));
-  std::string out;
-  if (!what.unique && unique) out = "; agents are there that were started with --unique";
-  if (topics.empty()) return out;
-  return out + "; agents are there on topic " + list_text({topics.begin(), topics.end()}, ", ");
+  if (!topics.empty()) {
+    return "; agents are there on topic " + list_text({topics.begin(), topics.end()}, ", ");
+  }
+  return unique ? "; agents are there that were started with --unique" : std::string{};
 }
 
 std::string seconds_text(duration d) {
@@ -165,7 +168,11 @@ std::string session::expectations_unmet(time_point now) const {
     out += "; " + count_text(times, "more agent") + " answered by the name " + name;
   }
   if (!bus_error_.empty()) out += "; " + bus_error_;
-  return out + gone_in_words();
+  std::set<agent_kind> kinds;
+  for (const agent_kind kind : agent_kinds) {
+    if (plan_.needs(kind) || !test_of(plan_.what)) kinds.insert(kind);
+  }
+  return out + other_topics_text(plan_, outcome_.processes, kinds) + gone_in_words();
 }
 
 bool session::more_than_expected() const noexcept {

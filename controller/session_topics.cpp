@@ -88,12 +88,9 @@ std::string session::gone_in_words() const {
 std::string session::no_servers() const {
   const agent_kind servers = wire::control::server_kind(*test_of(plan_.what));
   std::vector<bool> any(plan_.topic_count());
-  bool silent = false;  // one that is excluded, but not gone
   for (std::size_t i = 0; i < states_.size(); ++i) {
     const agent_record& agent = outcome_.agents[i];
-    if (agent.kind != servers || agent.left) continue;
-    if (!states_[i].excluded) any[agent.topic] = true;
-    silent = silent || (states_[i].excluded && !states_[i].gone);
+    if (agent.kind == servers && !agent.left && !states_[i].excluded) any[agent.topic] = true;
   }
   std::vector<std::string> without;
   for (std::size_t topic = 0; topic < any.size(); ++topic) {
@@ -103,10 +100,18 @@ std::string session::no_servers() const {
                       (plan_.topics.empty() ? "" : " of topic " + plan_.topics[topic]));
   }
   if (without.empty()) return {};
+  bool silent = false;
+  std::set<process_number> gone;
+  for (std::size_t i = 0; i < states_.size(); ++i) {
+    const agent_record& agent = outcome_.agents[i];
+    if (agent.kind != servers || any[agent.topic]) continue;
+    if (states_[i].gone) gone.insert(agent.process);
+    silent = silent || (!states_[i].gone && !agent.left);
+  }
   return "none of " + list_text(without, ", ") +
          (silent ? " answered get_server_results within " + seconds_text(plan_.timeout)
                  : " is there any more") +
-         gone_in_words();
+         (gone.empty() ? "" : "; " + gone_text(gone_[*gone.begin()], gone.size() - 1));
 }
 
 std::vector<std::uint64_t> session::copies(std::uint64_t wire::control::results::*count) const {

@@ -103,6 +103,7 @@ plan make_plan(const settings& given) {
         given.wait->empty() ? endless : seconds_between("--wait", number_of(*given.wait), 0, 1e6);
   }
   for (const std::string& text : given.expect) add_expectation(out, text);
+  out.others_too = given.others_too;
   for (const std::string& text : given.audit) out.audit.set(text);
   out.strict = given.strict;
   out.per_agent = given.per_agent || !given.output.empty();

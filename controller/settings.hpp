@@ -63,6 +63,7 @@ struct settings {
   double timeout = 60;  ///< seconds
   double idle = 2;      ///< seconds
   std::vector<std::string> expect;
+  bool others_too = false;         ///< who is not expected takes part too, if it answers in `idle`
   std::vector<std::string> audit;  ///< KEY=VALUE each
   bool strict = false;             ///< a run that was harness-limited fails
   std::string output;              ///< file, or empty

@@ -399,13 +399,18 @@ std::string status_report(const plan& what, const outcome& found, bool names) {
   return out;
 }
 
-std::string shutdown_report(const outcome& found) {
+std::string shutdown_report(const plan& what, const outcome& found) {
   // Those without a role leave with their process, unless others there have one.
   std::size_t standby = 0;
   for (const process_record& one : found.processes) {
     if (!has_roles(one.told)) standby += one.told.standby;
   }
-  return count_text(found.agents.size() + standby, "agent") + " told to leave\n";
+  const std::size_t all = found.agents.size() + standby;
+  return count_text(all, "agent") + " told to leave" +
+         (all > 0 ? ""
+                  : other_topics_text(what, found.processes,
+                                      {agent_kinds.begin(), agent_kinds.end()})) +
+         '\n';
 }
 
 }  // namespace ombt::controller

@@ -52,6 +52,6 @@ std::string test_report(const plan& what, const outcome& found, std::string_view
 /// The agents by kind, host and process; with names each agent's name.
 std::string status_report(const plan& what, const outcome& found, bool names);
 /// One line: how many agents were told to leave.
-std::string shutdown_report(const outcome& found);
+std::string shutdown_report(const plan& what, const outcome& found);
 
 }  // namespace ombt::controller

@@ -43,7 +43,10 @@ void port_lock::open() {
     release();
     throw configuration_error("the lock '" + file_ + "': " + why);
   };
-  descriptor_ = ::open(file_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+  constexpr int how = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+  descriptor_ = ::open(file_.c_str(), how | O_EXCL, 0600);
+  made_ = descriptor_ >= 0;
+  if (!made_) descriptor_ = ::open(file_.c_str(), how, 0600);
   if (descriptor_ < 0) refuse(std::strerror(errno));
   struct stat what {};
   if (::fstat(descriptor_, &what) != 0) refuse(std::strerror(errno));

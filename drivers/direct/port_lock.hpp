@@ -23,12 +23,15 @@ class port_lock {
   port_use use() const;
   void release();
   const std::string& file() const noexcept { return file_; }
+  /// The file was there before: another process has had the lock, maybe until a moment ago.
+  bool had_owners() const noexcept { return !made_; }
 
  private:
   void open();
 
   std::string file_;
   int descriptor_ = -1;
+  bool made_ = false;  ///< the file, by this process
 };
 
 }  // namespace ombt::drivers::direct

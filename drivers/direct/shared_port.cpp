@@ -125,7 +125,7 @@ struct shared_port::state final : std::enable_shared_from_this<state>, private t
     const bool was_ours = was_member || ::access(what.socket.c_str(), F_OK) == 0;
     std::uint16_t port = 0;
     try {
-      port = made->listen(was_ours);
+      port = made->listen(was_member || lock.had_owners());
     } catch (const io::listen_error& e) {
       made->close();
       if (e.code != io::asio::error::address_in_use) throw;

@@ -193,7 +193,8 @@ class Bounds(Standby):
         other = re.sub(r"//[^/]*:", "//u:%s@localhost:" % PASSWORD, URL)
         why = self.assign("--rpc-clients", 8, "--bus", other, status=1)
         self.assertIn("no --allow-url allows it", why)
-        self.assertIn("1 of 2 processes have their new roles; status says who has which", why)
+        self.assertIn("1 of 2 processes have their new roles, the others those that they had; "
+                      "status says who has which", why)
         done, report = self.status()
         self.assertIn("\nStandby agents: 4\n", done.stdout)
         self.assertEqual({one["pid"]: one["standby"] for one in report["processes"]}[allowed.pid], 0)

@@ -255,10 +255,16 @@ class Direct(DirectCase):
         _, report = self.run_json("rpc-call", "--hosts", "127.0.0.1:%d" % self.port)
         self.check_sums(report, 1, 1, 1)
         # What is named counts, instead of hosts of the environment.
-        nowhere = {"OMBT_HOSTS": "127.0.0.1:%d" % nobody}
-        for named in (("--control", self.tcp), ("--hosts-file", hosts)):
-            _, report = self.run_json("status", *named, env=nowhere)
-            self.assertEqual(report["agent_counts"]["RPCClient"], 1)
+        nowhere = "127.0.0.1:%d" % nobody
+        here = "127.0.0.1:%d" % self.port
+        for named, given in (
+                (("--control", self.tcp), {"OMBT_HOSTS": nowhere}),
+                (("--hosts-file", hosts), {"OMBT_HOSTS": nowhere, "OMBT_CONTROL": "tcp://" + nowhere}),
+                (("--hosts", here), {"OMBT_CONTROL": "tcp://" + nowhere}),
+                ((), {"OMBT_CONTROL": self.tcp, "OMBT_HOSTS": nowhere})):
+            with self.subTest(named, **given):
+                _, report = self.run_json("status", *named, env=given)
+                self.assertEqual(report["agent_counts"]["RPCClient"], 1)
         # A host that never answers is told, though the others have what is expected.
         done, report = self.run_json("rpc-call", "--expect", 2, "--hosts",
                                      "127.0.0.1:%d,127.0.0.1:%d" % (self.port, nobody))

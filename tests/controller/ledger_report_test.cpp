@@ -61,10 +61,10 @@ TEST_CASE("a ledger with trouble has the equation, and who is concerned") {
         "  late replies: 3\n"
         "  failed with messaging_timeout: 8\n"
         "  failed with nacked: 2\n"
-        "  RPC client c1: sent 1,000 = delivered once 960 + lost 30 + failed 10; not\n"
-        "    there: 17, 25-53\n"
-        "  RPC client c2: sent 1,000 = delivered once 990 + more than once 10; extra\n"
-        "    copies 12\n");
+        "  RPC client c1:\n"
+        "    sent 1,000 = delivered once 960 + lost 30 + failed 10; not there: 17, 25-53\n"
+        "  RPC client c2:\n"
+        "    sent 1,000 = delivered once 990 + more than once 10; extra copies 12\n");
   auto fanout = troubled();
   fanout.fanout = true;
   fanout.receivers = 20;

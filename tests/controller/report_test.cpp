@@ -344,10 +344,10 @@ TEST_CASE("status lists agents by kind, host and process") {
   const auto names = status_report(plan_of(task::status), found, true);
   CHECK(has(names, "  host b  process 20  2 agents\n    " + found.agents[0].name + "\n    " +
                        found.agents[2].name + "\n"));
-  CHECK(shutdown_report(found) == "7 agents told to leave\n");
+  CHECK(shutdown_report(plan_of(task::shutdown), found) == "7 agents told to leave\n");
   found.agents.resize(1);
   CHECK(status_report(plan_of(task::status), found, false).starts_with("1 agent on topic t\n"));
-  CHECK(shutdown_report(found) == "1 agent told to leave\n");
+  CHECK(shutdown_report(plan_of(task::shutdown), found) == "1 agent told to leave\n");
 }
 
 TEST_CASE("the JSON report holds the same, with a schema version and milliseconds") {

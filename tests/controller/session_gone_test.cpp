@@ -263,7 +263,12 @@ TEST_CASE("direct: nobody misses who goes where agents are expected, or others w
   s.machine.on_listening(s.now());
   s.expect(method::self_ready, 1);
   s.tell_of(9, 79, client, p.topic);
-  if (!expects) s.lose(9);
+  if (!expects) {
+    // It is waited for others, and meanwhile one goes.
+    s.complete(s.expect_order(order::hold, 1)[0], errc::cancelled, "another holds 1 of 4");
+    s.lose(9);
+    s.pass(1s);
+  }
   s.complete(s.expect_order(order::hold, 1)[0]);
   const auto pings = s.take();
   if (expects) s.lose(9);
@@ -280,6 +285,59 @@ TEST_CASE("direct: nobody misses who goes where agents are expected, or others w
   s.result_from(server, "s1", 3, 10);
   REQUIRE(s.machine.finished());
   CHECK(s.found().ok());
+  // Where nobody waited it is to be known.
+  CHECK(s.found().notes.size() == (expects ? 1 : 0));
+}
+
+TEST_CASE("direct: whose agents are another process's now is not missed") {
+  direct_script s;
+  for (const controller::process_number which : {2U, 9U}) {
+    s.tell_of(which, 70 + which, client, s.machine.what().topic);
+  }
+  const auto pings = s.to_roll_call();
+  s.pong_from(client, "c2", 2);
+  s.pong_from(server, "s1", 3);
+  s.lose(2);
+  s.pong_from(client, "c2", 9);
+  for (const action& a : pings) s.complete(a);
+  s.pass(0s);
+  s.expect(method::get_server_results, 1);
+  s.result_from(server, "s1", 3, 0);
+  s.complete(s.expect_order(order::prepare, 1)[0]);
+  s.complete(s.expect_order(order::start, 1)[0]);
+  s.result_from(client, "c2", 9, 10);
+  s.expect(method::get_server_results, 1);
+  s.result_from(server, "s1", 3, 10);
+  REQUIRE(s.machine.finished());
+  CHECK(s.found().ok());
+}
+
+TEST_CASE("direct: why there are no servers is told of those that a topic lacks") {
+  plan p = plan_of_processes();
+  p.topics = {"m-0", "m-1"};
+  direct_script s{p};
+  s.machine.on_listening(s.now());
+  while (s.machine.current() != phase::roll_call) {
+    for (const action& a : s.take()) s.complete(a);
+  }
+  const auto pings = s.take();
+  for (std::uint32_t topic : {0U, 1U}) {
+    s.machine.on_pong({client, "c", ""}, s.now(), topic, 1);
+    s.machine.on_pong({server, "s", ""}, s.now(), topic, 3 + topic);
+  }
+  s.machine.on_pong({server, "silent", ""}, s.now(), 1, 7);
+  for (const action& a : pings) s.complete(a);
+  s.pass(0s);
+  s.take();
+  s.lose(1);
+  s.lose(3);
+  auto r = session_script::record(server, "s", 0);
+  r.has_details = true;
+  s.machine.on_result(r, s.now(), 1, 4);
+  s.pass(61s);
+  REQUIRE(s.machine.finished());
+  CHECK(s.found().failure ==
+        "none of 1 RPC servers of topic m-0 is there any more; process 3 is gone");
 }
 
 TEST_CASE("direct: a call that was answered is not lost with its server") {

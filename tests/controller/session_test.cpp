@@ -339,6 +339,25 @@ TEST_CASE("with --expect the roll call ends at once when all are there") {
   CHECK(s.machine.current() == phase::resetting);
 }
 
+TEST_CASE("others than those that are expected are waited for where they are to take part") {
+  plan p = plan_for(task::rpc_call);
+  p.expect = {controller::expectation::parse("rpc-client=1"),
+              controller::expectation::parse("rpc-server=1")};
+  p.others_too = true;
+  session_script s{p};
+  s.connect();
+  s.pong(client, "c1");
+  s.pong(server, "s1");
+  s.pass(p.idle / 2);
+  CHECK(s.machine.current() == phase::roll_call);
+  s.pong(server, "s2");
+  s.pass(p.idle / 2);
+  CHECK(s.machine.current() == phase::roll_call);
+  s.pass(p.idle / 2);
+  CHECK(s.machine.current() == phase::resetting);
+  CHECK(s.found().count(server) == 2);
+}
+
 TEST_CASE("with --expect KIND=N each kind is waited for, and late starters are pinged again") {
   auto p = plan_for(task::rpc_call);
   p.expect = {controller::expectation::parse("rpc-client=1"),

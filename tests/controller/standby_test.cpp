@@ -80,7 +80,26 @@ TEST_CASE_METHOD(direct_fixture, "agents without a role are told to leave, and c
   const auto found = run(direct_plan(task::shutdown));
   CHECK(found.ok());
   CHECK(none.times("shutdown") >= 1);
-  CHECK(shutdown_report(found) == "10 agents told to leave\n");
+  CHECK(shutdown_report(direct_plan(task::shutdown), found) == "10 agents told to leave\n");
+}
+
+TEST_CASE("where nobody is there, others may be on another topic") {
+  controller::outcome found;
+  found.topics.resize(1);
+  found.processes.push_back({1, {}});
+  found.processes[0].told.agents[0] = 1;
+  found.processes[0].told.topics = {"elsewhere"};
+  CHECK(shutdown_report(direct_plan(task::shutdown), found) ==
+        "0 agents told to leave; agents are there on topic elsewhere\n");
+  controller::plan unique = direct_plan(task::status);
+  unique.unique = true;
+  CHECK(status_report(unique, found, false)
+            .starts_with("0 agents on topic t (unique); agents are there that were started without "
+                         "--unique\n"));
+  found.processes[0].told.topics = {"singleton"};
+  CHECK(
+      status_report(direct_plan(task::status), found, false)
+          .starts_with("0 agents on topic t; agents are there that were started with --unique\n"));
 }
 
 TEST_CASE_METHOD(direct_fixture, "a process tells what its agents are now, and is asked as that") {

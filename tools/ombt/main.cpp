@@ -232,7 +232,10 @@ fleet_options agent_options(const command_line& c) {
 /// none is named, and no pool whose members may be others.
 void keep_alone(const CLI::App& app, const command_line& c, fleet_options& agents, settings& test) {
   agents.unique = test.unique = false;  // its control topic is everybody's
-  if (app.count("--topic") != 0 || !c.pool.empty()) return;
+  if (app.count("--topic") != 0 || !c.pool.empty()) {
+    test.others_too = true;
+    return;
+  }
   const auto id = ombt::wire::oslo::make_hex_id();
   agents.topic = test.topic = c.topic + '-' + std::string(ombt::wire::oslo::view(id));
   agents.own_topic = test.own_topic = true;

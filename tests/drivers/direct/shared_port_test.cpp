@@ -181,6 +181,29 @@ TEST_CASE("who comes as the owner has gone is told of the others once they are t
   CHECK(same(watch.processes, keys(2, 8)));
 }
 
+TEST_CASE("a process that has just started and takes a port over waits for the others too") {
+  const private_folder in;
+  const auto settings = port_settings(in.file("s"));
+  const auto first_list = [&](drivers::loop& on) {
+    process_watch watch(on, {{}, 0, settings.socket});
+    const auto begun = drivers::steady_clock::now();
+    REQUIRE(run_until(on, [&] { return watch.notices > 0; }));
+    return drivers::steady_clock::now() - begun;
+  };
+  for (const bool again : {false, true}) {
+    drivers::loop on;
+    port_notes notes;
+    const drivers::shared_port port(on, settings, notes.events());
+    REQUIRE(run_until(on, [&] { return notes.joined; }));
+    CHECK(drivers::port_use_of(settings.socket) == drivers::port_use::owned);
+    // Who was the first ever has nobody to wait for.
+    if (again) CHECK(first_list(on) > 100ms);
+    if (!again) first_list(on);
+  }
+  CHECK(drivers::port_use_of(settings.socket) == drivers::port_use::free);
+  CHECK(drivers::port_use_of(in.file("other")) == drivers::port_use::never);
+}
+
 TEST_CASE("a process that is killed is gone from the list at once, and its connections end") {
   host h;
   h.start(1);
