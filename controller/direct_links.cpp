@@ -150,27 +150,33 @@ class direct_links::owner_link final : public link {
   void ended(std::string why) override {
     why_ = std::move(why);
     if (std::exchange(was_open_, false)) last_seen_ = drivers::steady_clock::now();
-    if (!tried_ && changes_hands()) return pause(takeover_gap);
-    const bool local = where_.at.host.empty();
-    if (local && drivers::port_use_of(where_.at.socket) == drivers::port_use::owned) {
-      why_ += " (a process has its lock, and does not answer)";
+    if (vanished()) {
+      const auto use = use_of_port();
+      if (!tried_ && changes_hands(use)) return pause(takeover_gap);
+      if (use == drivers::port_use::owned) why_ += " (a process has its lock, and does not answer)";
     }
     pause(retry_gap);
     tried();
   }
 
-  /// Whether another process may be about to listen, since the last has just left or was killed.
-  bool changes_hands() const {
+  /// Nobody listens, or no more.
+  bool vanished() const {
     namespace system = boost::system::errc;
-    const bool vanished = failed_ == errc::connection_lost ||
-                          failed_ == system::connection_refused ||
-                          failed_ == system::connection_reset || failed_ == system::broken_pipe ||
-                          failed_ == system::no_such_file_or_directory;
+    return failed_ == errc::connection_lost || failed_ == system::connection_refused ||
+           failed_ == system::connection_reset || failed_ == system::broken_pipe ||
+           failed_ == system::no_such_file_or_directory;
+  }
+
+  /// Of a port over TCP nothing is known.
+  drivers::port_use use_of_port() const {
+    return where_.at.host.empty() ? drivers::port_use_of(where_.at.socket)
+                                  : drivers::port_use::free;
+  }
+
+  /// Whether another process may be about to listen, since the last has just left or was killed.
+  bool changes_hands(drivers::port_use use) const {
     const time_point now = drivers::steady_clock::now();
-    if (!vanished || now - begun_ >= takeover_limit) return false;
-    const auto use =
-        where_.at.host.empty() ? drivers::port_use_of(where_.at.socket) : drivers::port_use::free;
-    if (use == drivers::port_use::never) return false;
+    if (use == drivers::port_use::never || now - begun_ >= takeover_limit) return false;
     return use == drivers::port_use::owned || now - last_seen_ < takeover_patience;
   }
 

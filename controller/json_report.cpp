@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/json_report.hpp"
 
+#include "controller/agent_places.hpp"
 #include "controller/fanout_json.hpp"
 #include "controller/json_values.hpp"
 #include "controller/legs_text.hpp"
@@ -13,7 +14,6 @@
 #include <nlohmann/json.hpp>
 
 #include <cmath>
-#include <unordered_map>
 #include <utility>
 
 namespace ombt::controller {
@@ -187,29 +187,15 @@ json latency_of(const agent_record& agent) {
   return out;
 }
 
-/// What processes say of themselves, by their numbers.
-using processes_by_number = std::unordered_map<process_number, const wire::control::process_hello*>;
-
-processes_by_number by_number(const std::vector<process_record>& processes) {
-  processes_by_number out;
-  for (const process_record& one : processes) out.emplace(one.number, &one.told);
-  return out;
-}
-
-json agent_of(const plan& what, const processes_by_number& processes, const agent_record& agent,
+json agent_of(const plan& what, const agent_places& places, const agent_record& agent,
               bool with_results) {
   json out;
   out["kind"] = std::string{wire_name(agent.kind)};
   out["name"] = agent.name;
   out["topic"] = what.topic_at(agent.topic);
-  if (const auto of = processes.find(agent.process); of != processes.end()) {
-    out["host"] = of->second->host;
-    out["process"] = of->second->pid;
-  } else {
-    const auto parsed = wire::control::parse_agent_name(agent.name);
-    out["host"] = parsed ? json(std::string{parsed->host}) : json(nullptr);
-    out["process"] = parsed ? json(parsed->pid) : json(nullptr);
-  }
+  const auto place = places.of(agent);
+  out["host"] = place ? json(place->host) : json(nullptr);
+  out["process"] = place ? json(place->process) : json(nullptr);
   if (!with_results) return out;
   out["answered_roll_call"] = agent.answered_roll_call;
   out["missing"] = agent.missing;
@@ -359,11 +345,11 @@ void append_agents(std::string& out, const plan& what, const outcome& found) {
   constexpr std::string_view end = "[]\n}\n";
   out.resize(out.size() - end.size());
   const bool with_results = test_of(what.what).has_value();
-  const auto processes = by_number(found.processes);
+  const agent_places places{found.processes};
   char before = '[';
   for (const agent_record& agent : found.agents) {
     if (agent.left) continue;
-    std::string text = text_of(agent_of(what, processes, agent, with_results), 2);
+    std::string text = text_of(agent_of(what, places, agent, with_results), 2);
     text.pop_back();
     // All are about as long as the first.
     if (before == '[') out.reserve(out.size() + found.agents.size() * (text.size() + 64));
@@ -467,10 +453,10 @@ std::string json_report(const report_header& header, const plan& what, const out
 
 std::string agent_lines(const plan& what, const outcome& found) {
   const bool with_results = test_of(what.what).has_value();
-  const auto processes = by_number(found.processes);
+  const agent_places places{found.processes};
   std::string out;
   for (const agent_record& agent : found.agents) {
-    if (!agent.left) out += text_of(agent_of(what, processes, agent, with_results), -1);
+    if (!agent.left) out += text_of(agent_of(what, places, agent, with_results), -1);
   }
   return out;
 }

@@ -3,6 +3,7 @@
 
 #include "wire/format.hpp"
 
+#include "controller/agent_places.hpp"
 #include "controller/clocks_text.hpp"
 #include "controller/columns.hpp"
 #include "controller/fanout_text.hpp"
@@ -344,11 +345,10 @@ std::string status_report(const plan& what, const outcome& found, bool names) {
     std::vector<const std::string*> names;
   };
   std::map<std::pair<std::string, std::int64_t>, std::string> told;
-  std::map<process_number, const wire::control::process_hello*> direct;
   for (const process_record& one : found.processes) {
     told.emplace(std::pair{one.told.host, one.told.pid}, process_words(one.told));
-    direct.emplace(one.number, &one.told);
   }
+  const agent_places places{found.processes};
   std::string out;
   std::size_t total = 0;
   for (const agent_record& agent : found.agents) total += agent.answered_roll_call ? 1 : 0;
@@ -365,11 +365,9 @@ std::string status_report(const plan& what, const outcome& found, bool names) {
     std::map<std::tuple<bool, std::string, std::int64_t>, process> processes;
     for (const agent_record& agent : found.agents) {
       if (agent.kind != kind || !agent.answered_roll_call) continue;
-      const auto known = direct.find(agent.process);
-      const auto parsed = wire::control::parse_agent_name(agent.name);
-      auto& p = known != direct.end() ? processes[{false, known->second->host, known->second->pid}]
-                : parsed              ? processes[{false, std::string{parsed->host}, parsed->pid}]
-                                      : processes[{true, agent.name, 0}];
+      const auto place = places.of(agent);
+      auto& p = place ? processes[{false, place->host, place->process}]
+                      : processes[{true, agent.name, 0}];
       ++p.agents;
       p.names.push_back(&agent.name);
     }

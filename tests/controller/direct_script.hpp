@@ -92,14 +92,26 @@ struct direct_script : session_script {
   void to_run_with(const std::vector<agent_there>& agents) {
     const auto pings = to_roll_call();
     for (const agent_there& one : agents) pong_from(one.kind, one.name, one.from);
+    std::vector<agent_there> servers;
+    for (const agent_there& one : agents) {
+      if (one.kind == server) servers.push_back(one);
+    }
+    to_run_of(pings, servers);
+  }
+  /// From these questions of the roll call, which has heard all there are, to the run.
+  void to_run_of(const std::vector<action>& pings, const std::vector<agent_there>& servers) {
     for (const action& a : pings) complete(a);
     pass(0s);
     expect(method::get_server_results, 1);
-    for (const agent_there& one : agents) {
-      if (one.kind == server) result_from(server, one.name, one.from, 0);
-    }
+    for (const agent_there& one : servers) result_from(server, one.name, one.from, 0);
     complete(expect_order(order::prepare, 1)[0]);
     complete(expect_order(order::start, 1)[0]);
+  }
+  /// To the end of a run in which the one client called the one server ten times.
+  void to_end_of(const agent_there& caller, const agent_there& called) {
+    result_from(client, caller.name, caller.from, 10);
+    expect(method::get_server_results, 1);
+    result_from(server, called.name, called.from, 10);
   }
   /// What a process says of itself.
   void tell_of(controller::process_number which, std::int64_t pid, agent_kind kind,

@@ -233,9 +233,7 @@ TEST_CASE("direct: a warm-up's losses stay losses, and its start is forgotten") 
   CHECK(s.found().start.processes == 0);
   s.complete(s.expect_order(order::prepare, 1)[0]);
   s.complete(s.expect_order(order::start, 1)[0]);
-  s.result_from(client, "c2", 2, 10);
-  s.expect(method::get_server_results, 1);
-  s.result_from(server, "s2", 4, 10);
+  s.to_end_of({client, "c2", 2}, {server, "s2", 4});
   REQUIRE(s.machine.finished());
   CHECK(s.found().problems ==
         std::vector<std::string>{"RPC client c1 sent no results: process 1 is gone",

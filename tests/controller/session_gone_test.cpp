@@ -137,9 +137,7 @@ TEST_CASE("direct: what is missing with a process that is gone is told once a ki
                  {server, "y", 1},
                  {server, "z", 3}});
   s.lose(1);
-  s.result_from(client, "d", 2, 10);
-  s.expect(method::get_server_results, 1);
-  s.result_from(server, "z", 3, 10);
+  s.to_end_of({client, "d", 2}, {server, "z", 3});
   REQUIRE(s.machine.finished());
   CHECK(s.found().problems ==
         std::vector<std::string>{"3 RPC clients sent no results: process 1 is gone",
@@ -162,16 +160,10 @@ TEST_CASE("direct: a run says that a process with agents for it went before") {
   s.lose(6);
   for (std::size_t i = 0; i < gone; ++i) s.lose(static_cast<controller::process_number>(10 + i));
   if (gone == 0) s.machine.on_gone(99, "one that said nothing", s.now());
-  for (const action& a : pings) s.complete(a);
-  s.pass(0s);
-  s.expect(method::get_server_results, 1);
-  s.result_from(server, "s1", 3, 0);
-  if (gone == 0) s.result_from(server, "s2", 10, 0);
-  s.complete(s.expect_order(order::prepare, 1)[0]);
-  s.complete(s.expect_order(order::start, 1)[0]);
-  s.result_from(client, "c1", 1, 10);
-  s.expect(method::get_server_results, 1);
-  s.result_from(server, "s1", 3, 10);
+  std::vector<direct_script::agent_there> servers{{server, "s1", 3}};
+  if (gone == 0) servers.push_back({server, "s2", 10});
+  s.to_run_of(pings, servers);
+  s.to_end_of({client, "c1", 1}, {server, "s1", 3});
   if (gone == 0) s.result_from(server, "s2", 10, 0);
   REQUIRE(s.machine.finished());
   const auto& told = s.found().problems;
@@ -274,15 +266,8 @@ TEST_CASE("direct: nobody misses who goes where agents are expected, or others w
   if (expects) s.lose(9);
   s.pong_from(client, "c1", 1);
   s.pong_from(server, "s1", 3);
-  for (const action& a : pings) s.complete(a);
-  s.pass(0s);
-  s.expect(method::get_server_results, 1);
-  s.result_from(server, "s1", 3, 0);
-  s.complete(s.expect_order(order::prepare, 1)[0]);
-  s.complete(s.expect_order(order::start, 1)[0]);
-  s.result_from(client, "c1", 1, 10);
-  s.expect(method::get_server_results, 1);
-  s.result_from(server, "s1", 3, 10);
+  s.to_run_of(pings, {{server, "s1", 3}});
+  s.to_end_of({client, "c1", 1}, {server, "s1", 3});
   REQUIRE(s.machine.finished());
   CHECK(s.found().ok());
   // Where nobody waited it is to be known.
@@ -299,15 +284,8 @@ TEST_CASE("direct: whose agents are another process's now is not missed") {
   s.pong_from(server, "s1", 3);
   s.lose(2);
   s.pong_from(client, "c2", 9);
-  for (const action& a : pings) s.complete(a);
-  s.pass(0s);
-  s.expect(method::get_server_results, 1);
-  s.result_from(server, "s1", 3, 0);
-  s.complete(s.expect_order(order::prepare, 1)[0]);
-  s.complete(s.expect_order(order::start, 1)[0]);
-  s.result_from(client, "c2", 9, 10);
-  s.expect(method::get_server_results, 1);
-  s.result_from(server, "s1", 3, 10);
+  s.to_run_of(pings, {{server, "s1", 3}});
+  s.to_end_of({client, "c2", 9}, {server, "s1", 3});
   REQUIRE(s.machine.finished());
   CHECK(s.found().ok());
 }
@@ -477,9 +455,7 @@ TEST_CASE("direct: agents of other kinds may go") {
   direct_script s;
   s.to_run_with({{client, "c1", 1}, {server, "s1", 2}, {agent_kind::listener, "l1", 3}});
   s.lose(3);
-  s.result_from(client, "c1", 1, 10);
-  s.expect(method::get_server_results, 1);
-  s.result_from(server, "s1", 2, 10);
+  s.to_end_of({client, "c1", 1}, {server, "s1", 2});
   REQUIRE(s.machine.finished());
   CHECK(s.found().ok());
 }
